@@ -1,0 +1,42 @@
+# make demo   sets everything up and takes the bundled data from recordings to cycles per layer
+# make test   sets everything up and runs every check
+# make bench  measures speed, as ratios against a reference in the same run
+
+PYTHON ?= python3
+BIN := .venv/bin
+INSTALL := $(BIN)/python -m pip install --quiet --disable-pip-version-check --constraint constraints.txt
+
+export GOMP_SPINCOUNT := 0
+
+.PHONY: demo test bench lint clean
+
+demo: .venv/installed
+	$(BIN)/evbench demo
+
+test: lint
+	$(BIN)/pytest
+
+lint: .venv/installed-dev
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy
+	$(BIN)/lint-imports
+
+bench: .venv/installed-dev
+	$(BIN)/pytest tests/benchmarks --benchmark-enable --benchmark-only
+
+.venv/bin/python:
+	$(PYTHON) -m venv .venv
+
+.venv/installed: pyproject.toml constraints.txt | .venv/bin/python
+	@echo "Installing evbench into .venv (torch and compilers: a few minutes the first time)"
+	$(INSTALL) --editable .
+	@touch $@
+
+.venv/installed-dev: pyproject.toml constraints.txt | .venv/bin/python
+	@echo "Installing evbench and its checks into .venv (a few minutes the first time)"
+	$(INSTALL) --editable '.[dev,dask,serve]'
+	@touch $@ .venv/installed
+
+clean:
+	rm -rf .venv .evbench dist .mypy_cache .ruff_cache .pytest_cache .import_linter_cache

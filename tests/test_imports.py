@@ -1,0 +1,26 @@
+"""What starts quickly must not import what starts slowly."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+
+import pytest
+
+ROOMS_WITHOUT_TORCH = (
+    "evbench.cli",
+    "evbench.tui.app",
+    "evbench.events.datasets",
+    "evbench.graph.execute",
+    "evbench.compile.build",
+    "evbench.boards.session",
+    "evbench.jobs.store",
+    "evbench.jobs.engine",
+)
+
+
+@pytest.mark.parametrize("room", ROOMS_WITHOUT_TORCH)
+def test_importing_a_room_does_not_import_torch(room: str) -> None:
+    code = f"import sys, {room}; print(sorted({{'torch', 'torchao', 'tonic'}} & set(sys.modules)))"
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True)
+    assert done.stdout.strip() == "[]", done.stdout + done.stderr

@@ -1,0 +1,57 @@
+"""The installed wheel carries everything a first run needs and works away from the checkout."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+import sysconfig
+from pathlib import Path
+
+import pytest
+
+CHECKOUT = Path(__file__).resolve().parents[1]
+
+
+@pytest.fixture(scope="module")
+def installed(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The bin folder of an empty venv that holds the wheel; dependencies are lent by the running environment."""
+    place = tmp_path_factory.mktemp("wheel")
+    subprocess.run(
+        [sys.executable, "-m", "build", "--wheel", "--no-isolation", "--outdir", str(place), str(CHECKOUT)],
+        check=True,
+        capture_output=True,
+    )
+    (wheel,) = place.glob("*.whl")
+    venv = place / "venv"
+    subprocess.run([sys.executable, "-m", "venv", str(venv)], check=True)
+    python = venv / "bin" / "python"
+    subprocess.run([python, "-m", "pip", "install", "-q", "--no-deps", "--no-index", str(wheel)], check=True)
+    query = "import sysconfig; print(sysconfig.get_path('purelib'))"
+    site = Path(subprocess.run([python, "-c", query], check=True, capture_output=True, text=True).stdout.strip())
+    (site / "lent.pth").write_text(sysconfig.get_path("purelib") + "\n")
+    return venv / "bin"
+
+
+def run(installed: Path, folder: Path, *arguments: str) -> str:
+    environment = {k: v for k, v in os.environ.items() if k != "PYTHONPATH"} | {"HOME": str(folder)}
+    done = subprocess.run(
+        [installed / "evbench", *arguments], cwd=folder, env=environment, capture_output=True, text=True, timeout=200
+    )
+    assert done.returncode == 0, done.stdout + done.stderr
+    return done.stdout
+
+
+def test_the_wheel_runs_from_another_folder(installed: Path, tmp_path: Path) -> None:
+    assert run(installed, tmp_path, "--version").startswith("evbench ")
+    place = "import evbench.errors; print(evbench.errors.__file__)"
+    found = subprocess.run([installed / "python", "-c", place], cwd=tmp_path, capture_output=True, text=True)
+    assert str(installed.parent) in found.stdout
+
+
+def test_the_wheel_profiles_the_bundled_model(installed: Path, tmp_path: Path) -> None:
+    profile = json.loads(run(installed, tmp_path, "profile", "--json"))
+    assert profile["modelled"] is True
+    assert profile["total_cycles"] == sum(layer["cycles"] for layer in profile["layers"])
+    assert profile["latency_ms"] > 0
