@@ -1,0 +1,36 @@
+"""The network to ship: depthwise separable convolutions on voxel grids, under 150 thousand parameters."""
+
+from __future__ import annotations
+
+from itertools import pairwise
+
+from torch import Tensor, nn
+
+from evbench.networks.layers import ConvBNReLU, Head, SeparableBlock
+
+
+class VoxelDSC(nn.Module):
+    """Voxel grids [N, in_channels, H, W] -> logits [N, classes].
+
+    The first layer cuts the grid into patches: every event touches one output site, and four fifths of the sites see
+    none. Depthwise separable blocks follow (Howard et al., "MobileNets", 2017).
+    """
+
+    WIDTHS = (16, 32, 64, 64, 128, 128, 192)
+    STRIDES = (1, 2, 1, 2, 1, 2)
+
+    def __init__(self, in_channels: int, classes: int, size: tuple[int, int]) -> None:
+        super().__init__()
+        patch = 4 if min(size) > 64 else 2
+        self.stem = ConvBNReLU(in_channels, self.WIDTHS[0], patch, patch)
+        self.blocks = nn.Sequential(
+            *(
+                SeparableBlock(inputs, outputs, stride)
+                for (inputs, outputs), stride in zip(pairwise(self.WIDTHS), self.STRIDES, strict=True)
+            )
+        )
+        self.head = Head(self.WIDTHS[-1], classes)
+
+    def forward(self, x: Tensor) -> Tensor:
+        logits: Tensor = self.head(self.blocks(self.stem(x)))
+        return logits
