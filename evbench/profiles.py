@@ -2,11 +2,19 @@
 
 from __future__ import annotations
 
+import os
 import re
+import tomllib
+import typing
+from collections.abc import Mapping
+from difflib import get_close_matches
 from pathlib import Path
-from typing import Annotated, Literal
+from typing import Annotated, Any, Literal, Self, TypeVar
 
-from pydantic import BaseModel, BeforeValidator, ConfigDict, Field
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationError, model_validator
+
+from evbench.errors import ProfileError
+from evbench.resources import resource
 
 _BYTE_UNITS = {"B": 1, "kB": 1000, "KB": 1000, "MB": 1000**2, "KiB": 1024, "MiB": 1024**2}
 _TIME_UNITS = {"us": 1, "µs": 1, "ms": 1000, "s": 1_000_000}
@@ -98,13 +106,16 @@ class FilterSettings(Model):
     keep_within: Microseconds
 
 
+_Pixels = Annotated[int, Field(ge=8, le=1024)]
+
+
 class Representation(Model):
     """What the network sees. size: [height, width] of the grid; `window` in microseconds."""
 
     kind: Literal["voxel"] = "voxel"
     bins: int = Field(default=5, ge=1, le=64)
     window: Microseconds = Field(default=50_000, gt=0)
-    size: tuple[int, int] = (128, 128)
+    size: tuple[_Pixels, _Pixels] = (128, 128)
     filters: tuple[FilterSettings, ...] = ()
 
 
@@ -133,7 +144,7 @@ class TrainSettings(Model):
     learning_rate: float = Field(default=1e-3, gt=0)
     schedule: Literal["cosine"] = "cosine"
     augment: tuple[Literal["shift", "flip"], ...] = ()
-    seed: int = 0
+    seed: int = Field(default=0, ge=0)
 
 
 class Budget(Model):
@@ -158,6 +169,159 @@ class Recipe(Model):
     board: str = "virtual-h743"
     parity_windows: int = Field(default=16, ge=1)
 
+    @model_validator(mode="after")
+    def _quantised_training_begins_before_the_end(self) -> Self:
+        if self.quantize.method == "qat" and self.quantize.from_epoch >= self.train.epochs:
+            raise ValueError(
+                f"quantize.from_epoch is {self.quantize.from_epoch} but training ends after train.epochs = "
+                f"{self.train.epochs}; begin earlier or train longer"
+            )
+        return self
 
-def load_board(name_or_path: str | Path) -> BoardProfile: ...
-def load_recipe(name_or_path: str | Path) -> Recipe: ...
+
+_M = TypeVar("_M", bound=BaseModel)
+
+# --- files ------------------------------------------------------------------------------------------------------------
+
+
+def load_board(name_or_path: str | Path) -> BoardProfile:
+    """A bundled board profile by name, or any by path.
+
+    Raises ProfileError naming the file, the line and the nearest valid key.
+    """
+    return _load(BoardProfile, "board profile", "boards", name_or_path, {})
+
+
+def load_recipe(name_or_path: str | Path, overrides: Mapping[str, str] | None = None) -> Recipe:
+    """A bundled recipe by name, or any by path, with settings such as {"train.epochs": "2"} in place of the file's.
+
+    Raises ProfileError naming the file, the line and the nearest valid key.
+    """
+    return _load(Recipe, "recipe", "recipes", name_or_path, overrides or {})
+
+
+def list_boards() -> list[BoardProfile]:
+    """The bundled board profiles by name."""
+    return [load_board(path) for path in sorted(resource("profiles", "boards").glob("*.toml"))]
+
+
+def list_recipes() -> list[Recipe]:
+    """The bundled recipes by name."""
+    return [load_recipe(path) for path in sorted(resource("profiles", "recipes").glob("*.toml"))]
+
+
+def _load(model: type[_M], what: str, folder: str, name_or_path: str | Path, overrides: Mapping[str, str]) -> _M:
+    path = _find(what, folder, name_or_path)
+    try:
+        text = path.read_text(encoding="utf-8")
+        raw = tomllib.loads(text)
+    except tomllib.TOMLDecodeError as error:
+        where = re.search(r"at line (\d+)", str(error))
+        line = where[1] if where else len(text.splitlines())
+        problem = re.sub(r" \(at .*\)$", "", str(error))
+        raise ProfileError(
+            f"The {what} is not valid TOML: {problem}", where=f"{path}, line {line}", remedy="Correct this line"
+        ) from None
+    except UnicodeDecodeError as error:
+        raise ProfileError(
+            f"The {what} is not a text file", where=f"{path}, byte {error.start}", remedy="Write it as UTF-8"
+        ) from None
+    except OSError as error:
+        raise ProfileError(
+            f"The {what} cannot be read: {error.strerror}", where=str(path), remedy="Check the path and its permissions"
+        ) from None
+    for key, value in overrides.items():
+        _override(raw, key, value)
+    raw.setdefault("id", path.stem)
+    try:
+        return model.model_validate(raw)
+    except ValidationError as error:
+        raise _first_problem(error, model, what, path, text, overrides) from None
+
+
+def _find(what: str, folder: str, name_or_path: str | Path) -> Path:
+    given = str(name_or_path)
+    if isinstance(name_or_path, Path) or os.sep in given or given.endswith(".toml"):
+        return Path(given).expanduser()
+    bundled = {path.stem: path for path in sorted(resource("profiles", folder).glob("*.toml"))}
+    if given not in bundled:
+        raise ProfileError(
+            f'There is no {what} called "{given}"',
+            where=f"Bundled: {', '.join(bundled)}",
+            remedy=_suggestion(given, bundled) or "Choose one of these or give the path of a .toml file",
+        )
+    return bundled[given]
+
+
+def _override(raw: dict[str, Any], key: str, value: str) -> None:
+    *tables, name = key.split(".")
+    for table in tables:
+        raw = raw.setdefault(table, {})
+        if not isinstance(raw, dict):
+            raise ProfileError(
+                f'"{table}" has no settings inside', where=f"--set {key}={value}", remedy="Check the key"
+            )
+    try:
+        raw[name] = tomllib.loads(f"value = {value}")["value"]
+    except tomllib.TOMLDecodeError:
+        raw[name] = value
+
+
+def _first_problem(
+    error: ValidationError, model: type[BaseModel], what: str, path: Path, text: str, overrides: Mapping[str, str]
+) -> ProfileError:
+    problem = error.errors(include_url=False)[0]
+    keys = [str(part) for part in problem["loc"]]
+    dotted = ".".join(keys)
+    asked = next((key for key in overrides if dotted == key or dotted.startswith(f"{key}.")), None)
+    asked = asked or next((key for key in overrides if key.startswith(f"{dotted}.")), None) if dotted else None
+    line = _line_of(text, keys)
+    where = f"--set {asked}={overrides[asked]}" if asked else f"{path}, line {line}" if line else str(path)
+    valid = _keys_at(model, keys[:-1])
+    if problem["type"] == "extra_forbidden":
+        inside = f" in [{'.'.join(keys[:-1])}]" if keys[:-1] else ""
+        remedy = _suggestion(keys[-1], valid) or f"Valid keys are {', '.join(valid)}"
+        return ProfileError(f'Unknown key "{keys[-1]}"{inside} of the {what}', where=where, remedy=remedy)
+    if problem["type"] == "missing":
+        return ProfileError(f'The {what} lacks "{dotted}"', where=where, remedy="Add it")
+    message = re.sub(r"^(Value error|Assertion failed), ", "", problem["msg"])
+    if not dotted:
+        return ProfileError(f"The {what} is contradictory: {message}", where=where, remedy="")
+    given = "" if problem["type"] == "value_error" else f", not {problem['input']!r}"
+    message = re.sub(r"^Input should be ", "it should be ", message)
+    return ProfileError(f"{dotted} of the {what} is wrong: {message}{given}", where=where, remedy="Correct this value")
+
+
+def _suggestion(wrong: str, valid: typing.Iterable[str]) -> str:
+    near = get_close_matches(wrong, list(valid), n=1, cutoff=0.6)
+    return f'Did you mean "{near[0]}"' if near else ""
+
+
+def _keys_at(model: type[BaseModel], keys: list[str]) -> list[str]:
+    """The valid keys of the table `keys` of a model; list positions among the keys are passed over."""
+    here: Any = model
+    for key in keys:
+        if isinstance(here, type) and issubclass(here, BaseModel) and key in here.model_fields:
+            here = here.model_fields[key].annotation
+        while arguments := [a for a in typing.get_args(here) if isinstance(a, type) and issubclass(a, BaseModel)]:
+            here = arguments[0]
+    if not (isinstance(here, type) and issubclass(here, BaseModel)):
+        return []
+    return [name for name in here.model_fields if name != "id"]
+
+
+def _line_of(text: str, keys: list[str]) -> int | None:
+    """The line, counted from 1, of the deepest of these nested keys that stands at the start of a line."""
+    table: list[str] = []
+    found, depth = None, 0
+    for number, line in enumerate(text.splitlines(), start=1):
+        if header := re.match(r"\s*\[+\s*([^\]]+?)\s*\]+", line):
+            table = [part.strip().strip("\"'") for part in header[1].split(".")]
+            here = table
+        elif assignment := re.match(r"\s*([\w.\-\"']+)\s*=", line):
+            here = table + [part.strip("\"'") for part in assignment[1].split(".")]
+        else:
+            continue
+        if len(here) > depth and keys[: len(here)] == here:
+            found, depth = number, len(here)
+    return found
