@@ -1,0 +1,209 @@
+"""The reference execution of an IntegerGraph in NumPy: what every other execution is compared with.
+
+Formulas, all in float32 with one rounding per operation (no fused multiply-add), rne = round half to even:
+
+* Conv2d, Linear to 8 bit:  y = clamp(rne(f32(acc) * m[o]) + z_out),  m[o] = (s_in * s_w[o]) / s_out
+* Linear to f32:            y = f32(acc) * (s_in * s_w[o])
+* GlobalAveragePool:        y = clamp(rne(f32(sum - count * z_in) * m) + z_out),  m = s_in / (s_out * f32(count))
+* MaxPool2d:                the largest stored integer; padding never wins
+* Add:                      y = clamp(rne((f32(a - z_a) * s_a + f32(b - z_b) * s_b) / s_out) + z_out)
+
+acc is the int32 accumulator including the bias; zero points are subtracted before multiplying and padding is real zero.
+`relu` raises the lower clamp to z_out. The first four are what ONNX Runtime's integer kernels compute. Add is the
+ONNX definition of DequantizeLinear, Add, QuantizeLinear, with a true division: the fused QLinearAdd kernel folds
+constants and uses FMA on AVX2 and 22-bit fixed point on ARM, so its last bit depends on the machine.
+
+Float graphs compute in float32; their sums depend on the order of addition, so executions agree only closely.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+from numpy.lib.stride_tricks import sliding_window_view
+from numpy.typing import NDArray
+
+from evbench.errors import ModelError
+from evbench.graph.model import (
+    Add,
+    Conv2d,
+    GlobalAveragePool,
+    IntegerGraph,
+    Linear,
+    MaxPool2d,
+    Operator,
+    Tensor,
+)
+
+CHUNK = 8  # windows whose unfolded patches are held in memory together
+EXACT_FLOAT32 = 2**24  # integers up to here are exact in float32, so a float32 GEMM on them is exact in any order
+
+
+def execute(graph: IntegerGraph, batch: NDArray[np.uint8]) -> dict[str, NDArray[Any]]:
+    """Run the network on windows [N, C, H, W], uint8; return every tensor [N, ...] by name, in its stored dtype.
+
+    Raises ModelError when the batch does not fit the input tensor or the graph needs more than one input or a state.
+    """
+    values: dict[str, NDArray[Any]] = {input_tensor(graph, batch).name: batch}
+    for operator in graph.operators:
+        values[operator.output] = run_operator(graph, operator, [values[name] for name in operator.inputs])
+    return values
+
+
+def input_tensor(graph: IntegerGraph, batch: NDArray[Any]) -> Tensor:
+    """The graph's single input, after checking that `batch` [N, ...] fits it; ModelError otherwise."""
+    if len(graph.inputs) != 1 or graph.states:
+        raise ModelError(
+            f"'{graph.name}' has {len(graph.inputs)} inputs and {len(graph.states)} states",
+            where="executions take one input and no state kept between windows",
+            remedy="Lower the network without recurrent layers",
+        )
+    tensor = graph.tensors[graph.inputs[0]]
+    if batch.dtype != tensor.dtype.numpy or batch.shape[1:] != tensor.shape:
+        raise ModelError(
+            f"Windows of shape {batch.shape[1:]} and type {batch.dtype} do not fit '{graph.name}'",
+            where=f"its input '{tensor.name}' is {tensor.shape}, {tensor.dtype.numpy}",
+            remedy="Use the representation the network was trained with",
+        )
+    return tensor
+
+
+def run_operator(graph: IntegerGraph, operator: Operator, inputs: list[NDArray[Any]]) -> NDArray[Any]:
+    """One operator on stored values [N, ...]; returns the output tensor's stored values [N, ...]."""
+    output = graph.tensors[operator.output]
+    match operator:
+        case Conv2d() | Linear():
+            weighted = _weighted_chunks(graph, operator, inputs[0])
+            return weighted if output.dtype.is_float else _clamp(weighted, output, operator.relu)
+        case GlobalAveragePool():
+            source = graph.tensors[operator.inputs[0]]
+            if source.dtype.is_float:
+                return np.asarray(inputs[0].mean(axis=(2, 3), keepdims=True, dtype=np.float32))
+            scaled = accumulate(graph, operator, inputs).astype(np.float32) * multipliers(graph, operator)[0]
+            return _clamp(scaled, output, relu=False)
+        case MaxPool2d():
+            return _max_pool(operator, inputs[0])
+        case Add():
+            if output.dtype.is_float:
+                total = inputs[0] + inputs[1]
+                return np.asarray(np.maximum(total, np.float32(0)) if operator.relu else total)
+            first, second, scale = multipliers(graph, operator)
+            zeros = [np.float32(graph.tensors[name].zero_point) for name in operator.inputs]
+            real = (inputs[0].astype(np.float32) - zeros[0]) * first + (
+                inputs[1].astype(np.float32) - zeros[1]
+            ) * second
+            return _clamp(real / scale, output, operator.relu)
+        case _:
+            raise ModelError(
+                f"The reference execution has no operator {operator.kind}", where=f"layer '{operator.name}'"
+            )
+
+
+def multipliers(graph: IntegerGraph, operator: Operator) -> NDArray[np.float32]:
+    """The float32 constants of an integer operator's requantisation, rounded in the order the formulas give.
+
+    [O] for Conv2d and Linear (for an f32 output without the division by s_out), [1] for GlobalAveragePool,
+    [s_a, s_b, s_out] for Add; empty for operators that do not requantise.
+    """
+    sources = [np.float32(graph.tensors[name].scale) for name in operator.inputs]
+    output = graph.tensors[operator.output]
+    scale = np.float32(output.scale)
+    match operator:
+        case Conv2d() | Linear() if operator.weight_scale.size:
+            product = (sources[0] * operator.weight_scale.astype(np.float32)).astype(np.float32)
+            return product if output.dtype.is_float else (product / scale).astype(np.float32)
+        case GlobalAveragePool() if not output.dtype.is_float:
+            height, width = graph.tensors[operator.inputs[0]].shape[1:]
+            return np.array([sources[0] / (scale * np.float32(height * width))], np.float32)
+        case Add() if not output.dtype.is_float:
+            return np.array([*sources, scale], np.float32)
+        case _:
+            return np.zeros(0, np.float32)
+
+
+def accumulator_bound(graph: IntegerGraph, operator: Conv2d | Linear | GlobalAveragePool) -> int:
+    """The largest magnitude the int32 accumulator of an integer operator can reach on any input."""
+    source = graph.tensors[operator.inputs[0]]
+    info = np.iinfo(source.dtype.numpy)
+    largest = max(int(info.max) - source.zero_point, source.zero_point - int(info.min))
+    if isinstance(operator, GlobalAveragePool):
+        return largest * int(np.prod(source.shape[1:]))
+    sums = np.abs(operator.weight.astype(np.int64)).reshape(len(operator.weight), -1).sum(axis=1)
+    return int((sums * largest + np.abs(operator.bias.astype(np.int64))).max())
+
+
+def accumulate(graph: IntegerGraph, operator: Operator, inputs: list[NDArray[Any]]) -> NDArray[Any]:
+    """The exact accumulators [N, O, ...] of a Conv2d, Linear or GlobalAveragePool, bias included.
+
+    Integer layers come back as whole numbers in a float dtype wide enough for every partial sum (float32 below 2**24,
+    else float64); float layers in float32.
+    """
+    source = graph.tensors[operator.inputs[0]]
+    if isinstance(operator, GlobalAveragePool):
+        count = inputs[0].shape[2] * inputs[0].shape[3]
+        total = inputs[0].sum(axis=(2, 3), keepdims=True, dtype=np.int64) - count * source.zero_point
+        return np.asarray(total, np.float64)
+    assert isinstance(operator, Conv2d | Linear)
+    exact32 = operator.weight.dtype.kind == "f" or accumulator_bound(graph, operator) < EXACT_FLOAT32
+    real = real_grid(inputs[0], source, operator.weight.dtype.kind == "f").astype(np.float32 if exact32 else np.float64)
+    weight, bias = operator.weight.astype(real.dtype), operator.bias.astype(real.dtype)
+    if isinstance(operator, Linear):
+        return np.asarray(real.reshape(len(real), -1) @ weight.T + bias)
+    return convolve(real, weight, operator.stride, operator.padding) + bias[:, None, None]
+
+
+def real_grid(stored: NDArray[Any], tensor: Tensor, scaled: bool) -> NDArray[np.float32]:
+    """Stored values without their zero point, float32; times the scale when `scaled` (the real values)."""
+    centred = stored.astype(np.float32)
+    if tensor.zero_point:
+        centred -= np.float32(tensor.zero_point)
+    return centred * np.float32(tensor.scale) if scaled and tensor.scale != 1.0 else centred
+
+
+def convolve(
+    real: NDArray[Any], weight: NDArray[Any], stride: tuple[int, int], padding: tuple[int, int, int, int]
+) -> NDArray[Any]:
+    """Cross-correlation of [N, C, H, W] with [O, C, kH, kW], or depthwise with [C, 1, kH, kW]; zero padding."""
+    top, left, bottom, right = padding
+    padded = np.pad(real, ((0, 0), (0, 0), (top, bottom), (left, right))) if any(padding) else real
+    outputs, _, height, width = weight.shape
+    patches = sliding_window_view(padded, (height, width), axis=(2, 3))[:, :, :: stride[0], :: stride[1]]
+    count, channels, rows, columns = patches.shape[:4]
+    if weight.shape[1] == 1 and channels == outputs and channels > 1:
+        total = np.zeros((count, channels, rows, columns), real.dtype)
+        for y in range(height):
+            for x in range(width):
+                total += patches[..., y, x] * weight[:, 0, y, x, None, None]
+        return total
+    unfolded = patches.transpose(0, 1, 4, 5, 2, 3).reshape(count, channels * height * width, rows * columns)
+    product = np.matmul(weight.reshape(outputs, -1), unfolded)
+    return np.asarray(product.reshape(count, outputs, rows, columns))
+
+
+def _weighted_chunks(graph: IntegerGraph, operator: Conv2d | Linear, stored: NDArray[Any]) -> NDArray[np.float32]:
+    """Accumulators times their multipliers, float32 [N, O, ...], a few windows at a time to bound memory."""
+    scale = multipliers(graph, operator).reshape((-1, 1, 1) if isinstance(operator, Conv2d) else (-1,))
+    rectified = operator.relu and graph.tensors[operator.output].dtype.is_float
+    parts = []
+    for start in range(0, max(len(stored), 1), CHUNK):
+        part = accumulate(graph, operator, [stored[start : start + CHUNK]]).astype(np.float32, copy=False)
+        part = part * scale if scale.size else part
+        parts.append(np.maximum(part, np.float32(0)) if rectified else part)
+    return np.concatenate(parts)
+
+
+def _clamp(scaled: NDArray[np.float32], tensor: Tensor, relu: bool) -> NDArray[Any]:
+    """Round half to even, add the zero point, saturate to the tensor's type (to its zero point below, after ReLU)."""
+    info = np.iinfo(tensor.dtype.numpy)
+    lowest = 0 if relu else int(info.min) - tensor.zero_point
+    rounded = np.clip(np.rint(scaled), np.float32(lowest), np.float32(int(info.max) - tensor.zero_point))
+    return (rounded + np.float32(tensor.zero_point)).astype(tensor.dtype.numpy)
+
+
+def _max_pool(operator: MaxPool2d, stored: NDArray[Any]) -> NDArray[Any]:
+    top, left, bottom, right = operator.padding
+    lowest = -np.inf if stored.dtype.kind == "f" else np.iinfo(stored.dtype).min
+    padded = np.pad(stored, ((0, 0), (0, 0), (top, bottom), (left, right)), constant_values=lowest)
+    windows = sliding_window_view(padded, operator.kernel, axis=(2, 3))
+    return np.asarray(windows[:, :, :: operator.stride[0], :: operator.stride[1]].max(axis=(4, 5)))
