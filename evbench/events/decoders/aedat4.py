@@ -1,0 +1,168 @@
+"""AEDAT 4.0, iniVation's container: compressed packets, each a FlatBuffers table, behind a header in XML.
+
+Layout as in iniVation's AEDAT4 file format description: the magic line, a size-prefixed IOHeader, then packets
+of (stream number int32, size int32, payload) up to the table of contents at the end, which only index what came before.
+"""
+
+from __future__ import annotations
+
+import re
+import struct
+import zlib
+from collections.abc import Iterator
+from pathlib import Path
+from typing import BinaryIO
+
+import lz4.frame
+import numpy as np
+import zstandard
+
+from evbench.errors import RecordingError
+from evbench.events.decoders.source import Note, RawChunk, Source
+from evbench.events.stream import SensorGeometry
+
+MAGIC = b"#!AER-DAT4.0"
+_MAGIC_LINE = MAGIC + b"\r\n"
+_COMPRESSIONS = ("none", "lz4", "lz4", "zstd", "zstd")
+_EVENT = np.dtype(
+    {
+        "names": ["t", "x", "y", "on"],
+        "formats": ["<i8", "<i2", "<i2", "u1"],
+        "offsets": [0, 8, 10, 12],
+        "itemsize": 16,
+    }
+)
+
+
+def open_aedat4(path: Path) -> Source:
+    """The events of the first event stream. Raises RecordingError on a broken header or if there is none."""
+    with path.open("rb") as file:
+        compression, table, description, offset = _read_header(path, file)
+    number, geometry = _event_stream(path, description)
+    end = table if table > 0 else None
+
+    def chunks(note: Note) -> Iterator[RawChunk]:
+        if end is None:
+            note("the recording was not closed properly: it has no table of contents; read packet by packet")
+        for at, payload in _packets(path, offset, end, number, note):
+            try:
+                events = _events(_decompress(payload, compression))
+            except (RuntimeError, ValueError, struct.error, zlib.error, zstandard.ZstdError) as error:
+                note(f"the packet at byte {at} is damaged ({error}); skipped")
+                continue
+            yield RawChunk(
+                events["t"], events["x"].astype(np.int64), events["y"].astype(np.int64), events["on"].astype(np.bool_)
+            )
+
+    return Source("AEDAT 4.0", geometry, 0, chunks)
+
+
+def _packets(path: Path, offset: int, end: int | None, number: int, note: Note) -> Iterator[tuple[int, bytes]]:
+    """Offset and payload of every packet of one stream, and a note where the file ends too early."""
+    size_of_file = path.stat().st_size
+    with path.open("rb") as file:
+        file.seek(offset)
+        at = offset
+        while at < (size_of_file if end is None else end):
+            head = file.read(8)
+            stream, size = struct.unpack("<ii", head) if len(head) == 8 else (0, 0)
+            if len(head) < 8 or size < 0 or at + 8 + size > size_of_file:
+                note(f"truncated: the packet at byte {at} is not complete; read up to there")
+                return
+            if stream == number:
+                yield at, file.read(size)
+            else:
+                file.seek(size, 1)
+            at += 8 + size
+
+
+def _decompress(payload: bytes, compression: str) -> bytes:
+    if compression == "lz4":
+        return bytes(lz4.frame.decompress(payload))
+    if compression == "zstd":
+        return zstandard.ZstdDecompressor().decompressobj().decompress(payload)
+    return payload
+
+
+def _events(packet: bytes) -> np.ndarray[tuple[int], np.dtype[np.void]]:
+    """The vector of event structs, 16 bytes each, of a size-prefixed EventPacket table."""
+    table = _Table(packet, 4)
+    place = table.field(0)
+    if place is None:
+        return np.empty(0, _EVENT)
+    place += table.at("<I", place)
+    return np.frombuffer(packet, _EVENT, count=table.at("<I", place), offset=place + 4)
+
+
+def _read_header(path: Path, file: BinaryIO) -> tuple[str, int, str, int]:
+    """Compression, position of the table of contents, XML description, and offset of the first packet."""
+    try:
+        start = len(_MAGIC_LINE)
+        file.seek(start)
+        (size,) = struct.unpack("<I", file.read(4))
+        buffer = struct.pack("<I", size) + file.read(size)
+        if len(buffer) < 4 + size:
+            raise ValueError("the file ends within it")
+        table = _Table(buffer, 4)
+        compression = _COMPRESSIONS[table.scalar(0, "<i", 0)]
+        contents = table.scalar(1, "<q", -1)
+        return compression, contents, table.text(2), start + 4 + size
+    except (struct.error, ValueError, IndexError) as error:
+        raise RecordingError(
+            f"The AEDAT 4.0 header is damaged: {error}",
+            where=f"{path}, byte {len(_MAGIC_LINE)}",
+            remedy="Record or export it again",
+        ) from None
+
+
+def _event_stream(path: Path, description: str) -> tuple[int, SensorGeometry]:
+    """Number and sensor of the first stream whose type is EVTS."""
+    for part in re.split(r'(?=<node name="\d+")', description):
+        number = re.match(r'<node name="(\d+)"', part)
+        if number and re.search(r'key="typeIdentifier"[^>]*>\s*EVTS', part):
+            width, height = (re.search(rf'key="size{axis}"[^>]*>\s*(\d+)', part) for axis in "XY")
+            if not width or not height:
+                break
+            return int(number[1]), SensorGeometry(int(width[1]), int(height[1]))
+    raise RecordingError(
+        "The AEDAT 4.0 file has no event stream with a sensor size",
+        where=str(path),
+        remedy="Record it with events switched on",
+    )
+
+
+class _Table:
+    """A FlatBuffers table within `buffer`, whose root offset lies at `root`; fields by their number in the schema.
+
+    Written out here because three fields of two tables are all that is needed of the schema. Offsets of a damaged
+    buffer raise struct.error or ValueError.
+    """
+
+    def __init__(self, buffer: bytes, root: int) -> None:
+        self.buffer = buffer
+        self.start = root + self.at("<I", root)
+        self.vtable = self.start - self.at("<i", self.start)
+
+    def at(self, kind: str, place: int) -> int:
+        if place < 0:
+            raise ValueError("an offset points ahead of the buffer")
+        value: int = struct.unpack_from(kind, self.buffer, place)[0]
+        return value
+
+    def field(self, number: int) -> int | None:
+        slot = 4 + 2 * number
+        if slot >= self.at("<H", self.vtable):
+            return None
+        offset = self.at("<H", self.vtable + slot)
+        return self.start + offset if offset else None
+
+    def scalar(self, number: int, kind: str, default: int) -> int:
+        place = self.field(number)
+        return default if place is None else self.at(kind, place)
+
+    def text(self, number: int) -> str:
+        place = self.field(number)
+        if place is None:
+            return ""
+        place += self.at("<I", place)
+        return self.buffer[place + 4 : place + 4 + self.at("<I", place)].decode("utf-8", "replace")
