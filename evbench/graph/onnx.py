@@ -1,0 +1,268 @@
+"""IntegerGraph as an ONNX file, and ONNX Runtime executing it.
+
+Quantised networks are written in QDQ form, opset 13: float operators between DequantizeLinear and QuantizeLinear, int8
+weights per channel, int32 biases at scale s_in * s_w. An unsigned tensor with zero point z is written as int8 with zero
+point z - 128, the grid that vendor tools expect. The model's input holds real values (voxel counts) in float32.
+
+With all optimisations ONNX Runtime turns this into integer kernels (QLinearConv, QGemm, QLinearGlobalAveragePool) that
+agree with `execute` on every byte. Two things are needed for that:
+
+* `session.qdqisint8allowed=1`: else activations become uint8, and `vpmaddubsw` saturates on an x86 CPU without VNNI.
+* additions stay DequantizeLinear, Add, QuantizeLinear: the fused QLinearAdd has another formula on every CPU. Naming
+  the float sum as an output of the session's copy of the model (the file does not have it) prevents that fusion.
+"""
+
+from __future__ import annotations
+
+import tempfile
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import onnx
+import onnxruntime as ort
+from numpy.typing import NDArray
+from onnx import TensorProto, helper, numpy_helper
+
+from evbench.errors import ModelError
+from evbench.graph.execute import input_tensor, real_grid
+from evbench.graph.model import (
+    Add,
+    Conv2d,
+    DType,
+    GlobalAveragePool,
+    IntegerGraph,
+    Linear,
+    MaxPool2d,
+    Operator,
+    Tensor,
+)
+
+OPSET = 13
+IR_VERSION = 7  # the newest that goes with opset 13, so that older readers open the file
+OFFSET = {DType.U8: 128, DType.S8: 0}  # graph grid minus ONNX grid
+
+
+def to_onnx(graph: IntegerGraph) -> onnx.ModelProto:
+    """The network as a checked ONNX model: float32 input [n, C, H, W] named as the graph's input, outputs float32.
+
+    Raises ModelError for tensors that opset 13 cannot quantise (16 and 32 bit) and for states.
+    """
+    if len(graph.inputs) != 1 or graph.states:
+        raise ModelError(
+            f"'{graph.name}' cannot be written as ONNX",
+            where=f"{len(graph.inputs)} inputs, {len(graph.states)} states",
+            remedy="Only networks with one input and without state can be",
+        )
+    writer = _Writer(graph)
+    for operator in graph.operators:
+        writer.add(operator)
+    outputs = [writer.real(graph.tensors[name]) for name in graph.outputs]
+    model = helper.make_model(
+        helper.make_graph(
+            writer.nodes,
+            graph.name,
+            [_value_info(graph.inputs[0], graph.tensors[graph.inputs[0]].shape)],
+            [_value_info(name, graph.tensors[of].shape) for name, of in zip(outputs, graph.outputs, strict=True)],
+            writer.constants,
+        ),
+        opset_imports=[helper.make_opsetid("", OPSET)],
+        producer_name="evbench",
+    )
+    model.ir_version = IR_VERSION
+    helper.set_model_props(model, dict(graph.metadata))
+    onnx.checker.check_model(model, full_check=True)
+    return model
+
+
+class OnnxSession:
+    """ONNX Runtime on one thread, with every tensor of the graph as an output.
+
+    `optimised` sessions run integer kernels, others the float operators of the file as they stand.
+    """
+
+    def __init__(self, graph: IntegerGraph, optimised: bool, threads: int = 1) -> None:
+        self.graph = graph
+        self.name = "ort" if optimised else "ort-float"
+        model = to_onnx(graph)
+        self._names = {graph.inputs[0]: _stored_name(graph, graph.inputs[0])} if not graph.is_float else {}
+        self._names |= {op.output: op.output for op in graph.operators}
+        declared = {value.name for value in model.graph.output}
+        for tensor, name in self._names.items():
+            kind = TensorProto.FLOAT if graph.tensors[tensor].dtype.is_float else TensorProto.INT8
+            if name not in declared:
+                model.graph.output.append(_value_info(name, graph.tensors[tensor].shape, kind))
+        for operator in graph.operators:
+            if isinstance(operator, Add) and not graph.is_float:
+                node = next(node for node in model.graph.node if node.name == f"Add:{operator.output}")
+                model.graph.output.append(_value_info(node.output[0], graph.tensors[operator.output].shape))
+        self._model = model.SerializeToString()
+        self._options = (optimised, threads)
+        self._session = self._open()
+
+    def run(self, batch: NDArray[np.uint8]) -> dict[str, NDArray[Any]]:
+        """Every tensor of the graph for windows [N, C, H, W], uint8, on the graph's grid and in its stored dtype."""
+        tensor = input_tensor(self.graph, batch)
+        results = self._session.run(list(self._names.values()), {tensor.name: real_grid(batch, tensor, scaled=True)})
+        values = dict(zip(self._names, results, strict=True))
+        return {tensor.name: batch} | {name: self._regrid(name, value) for name, value in values.items()}
+
+    def kernels(self) -> list[str]:
+        """Types of the operators that run after optimisation, in order."""
+        with tempfile.TemporaryDirectory() as folder:
+            path = Path(folder) / "optimised.onnx"
+            self._open(path)
+            return [node.op_type for node in onnx.load(path).graph.node]
+
+    def _open(self, optimised_model: Path | None = None) -> Any:
+        optimised, threads = self._options
+        options = ort.SessionOptions()
+        options.log_severity_level = 4
+        options.intra_op_num_threads = threads
+        options.inter_op_num_threads = 1
+        levels = ort.GraphOptimizationLevel
+        options.graph_optimization_level = levels.ORT_ENABLE_ALL if optimised else levels.ORT_DISABLE_ALL
+        options.add_session_config_entry("session.qdqisint8allowed", "1")
+        options.add_session_config_entry("session.intra_op.allow_spinning", "0")
+        if optimised_model is not None:
+            options.optimized_model_filepath = str(optimised_model)
+        return ort.InferenceSession(self._model, options, providers=["CPUExecutionProvider"])
+
+    def _regrid(self, name: str, value: NDArray[Any]) -> NDArray[Any]:
+        tensor = self.graph.tensors[name]
+        if tensor.dtype.is_float:
+            return value
+        return (value.astype(np.int16) + OFFSET[tensor.dtype]).astype(tensor.dtype.numpy)
+
+
+class _Writer:
+    """Nodes and constants of the ONNX graph; float values get names of their own beside the stored ones."""
+
+    def __init__(self, graph: IntegerGraph) -> None:
+        self.graph = graph
+        self.nodes: list[onnx.NodeProto] = []
+        self.constants: list[onnx.TensorProto] = []
+        self.count = 0
+        source = graph.tensors[graph.inputs[0]]
+        if not graph.is_float:
+            self._quantise(source.name, source, _stored_name(graph, source.name))
+
+    def add(self, operator: Operator) -> None:
+        """Append the nodes of one operator: its inputs in float32, the operator, its output on its own grid."""
+        output = self.graph.tensors[operator.output]
+        relu = bool(getattr(operator, "relu", False))
+        # Rectifying before quantising changes nothing where the grid ends at zero; readers recognise and fuse it.
+        rectify = relu and (output.dtype.is_float or output.zero_point == int(np.iinfo(output.dtype.numpy).min))
+        real = output.name if output.dtype.is_float else f"{output.name}.real"
+        self._operator(operator, f"{output.name}.sum" if rectify else real)
+        if rectify:
+            self._node("Relu", [f"{output.name}.sum"], real)
+        if output.dtype.is_float:
+            return
+        if relu and not rectify:
+            self._quantise(real, output, f"{output.name}.signed")
+            lowest = self._constant(np.int8(output.zero_point - OFFSET[output.dtype]))
+            self._node("Clip", [f"{output.name}.signed", lowest], output.name)
+        else:
+            self._quantise(real, output, output.name)
+
+    def real(self, tensor: Tensor, stored: str | None = None) -> str:
+        """Name of the tensor's float32 values; a DequantizeLinear of its own for every reader, as fusions want it."""
+        if tensor.dtype.is_float or self.graph.is_float:
+            return tensor.name
+        self.count += 1
+        name = f"{tensor.name}.real{self.count}"
+        source = stored or _stored_name(self.graph, tensor.name)
+        scale, zero = self._grid(tensor)
+        self._node("DequantizeLinear", [source, scale, zero], name)
+        return name
+
+    def _operator(self, operator: Operator, result: str) -> None:
+        sources = [self.graph.tensors[name] for name in operator.inputs]
+        match operator:
+            case Conv2d():
+                self._node(
+                    "Conv",
+                    [self.real(sources[0]), *self._weights(operator, sources[0])],
+                    result,
+                    kernel_shape=list(operator.weight.shape[2:]),
+                    strides=list(operator.stride),
+                    pads=list(operator.padding),
+                    group=operator.groups,
+                )
+            case Linear():
+                real = self._flat(sources[0])
+                self._node("Gemm", [real, *self._weights(operator, sources[0])], result, transB=1)
+            case GlobalAveragePool():
+                self._node("GlobalAveragePool", [self.real(sources[0])], result)
+            case MaxPool2d():
+                self._node(
+                    "MaxPool",
+                    [self.real(sources[0])],
+                    result,
+                    kernel_shape=list(operator.kernel),
+                    strides=list(operator.stride),
+                    pads=list(operator.padding),
+                )
+            case Add():
+                self._node("Add", [self.real(source) for source in sources], result, f"Add:{operator.output}")
+            case _:
+                raise ModelError(f"ONNX has no form for operator {operator.kind}", where=f"layer '{operator.name}'")
+
+    def _flat(self, source: Tensor) -> str:
+        """Float values [n, features]; quantised tensors are flattened as integers, which keeps QDQ pairs together."""
+        if len(source.shape) == 1:
+            return self.real(source)
+        flat = f"{source.name}.flat{self.count}"
+        if source.dtype.is_float or self.graph.is_float:
+            self._node("Flatten", [source.name], flat)
+            return flat
+        self._node("Flatten", [_stored_name(self.graph, source.name)], flat)
+        return self.real(source, flat)
+
+    def _weights(self, operator: Conv2d | Linear, source: Tensor) -> list[str]:
+        if operator.weight.dtype.kind == "f":
+            return [self._constant(operator.weight), self._constant(operator.bias)]
+        scale = operator.weight_scale.astype(np.float32)
+        return [
+            self._dequantised(operator.weight, scale),
+            self._dequantised(operator.bias, (np.float32(source.scale) * scale).astype(np.float32)),
+        ]
+
+    def _dequantised(self, values: NDArray[Any], scale: NDArray[np.float32]) -> str:
+        stored, scales = self._constant(values), self._constant(scale)
+        zeros = self._constant(np.zeros(len(scale), values.dtype))
+        self._node("DequantizeLinear", [stored, scales, zeros], f"{stored}.real", axis=0)
+        return f"{stored}.real"
+
+    def _quantise(self, real: str, tensor: Tensor, stored: str) -> None:
+        scale, zero = self._grid(tensor)
+        self._node("QuantizeLinear", [real, scale, zero], stored)
+
+    def _grid(self, tensor: Tensor) -> tuple[str, str]:
+        if tensor.dtype not in OFFSET:
+            raise ModelError(
+                f"ONNX opset {OPSET} cannot quantise to {tensor.dtype}",
+                where=f"tensor '{tensor.name}'",
+                remedy="Use u8 or s8 activations",
+            )
+        zero = np.int8(tensor.zero_point - OFFSET[tensor.dtype])
+        return self._constant(np.float32(tensor.scale)), self._constant(zero)
+
+    def _constant(self, value: Any) -> str:
+        self.count += 1
+        name = f"constant{self.count}"
+        self.constants.append(numpy_helper.from_array(np.asarray(value), name))
+        return name
+
+    def _node(self, kind: str, inputs: list[str], output: str, name: str = "", **attributes: Any) -> None:
+        self.nodes.append(helper.make_node(kind, inputs, [output], name=name or f"{kind}:{output}", **attributes))
+
+
+def _stored_name(graph: IntegerGraph, tensor: str) -> str:
+    """Name of a tensor's stored integers: the graph's own name, but for the input, whose name the real counts have."""
+    return f"{tensor}.quantised" if tensor in graph.inputs else tensor
+
+
+def _value_info(name: str, shape: tuple[int, ...], kind: int = TensorProto.FLOAT) -> onnx.ValueInfoProto:
+    return helper.make_tensor_value_info(name, kind, ["n", *shape])
