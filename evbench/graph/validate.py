@@ -1,0 +1,170 @@
+"""What makes an IntegerGraph well formed: names, order, shapes, types, scales and accumulators that fit 32 bits."""
+
+from __future__ import annotations
+
+import math
+
+import numpy as np
+
+from evbench.errors import ModelError
+from evbench.graph.execute import accumulator_bound
+from evbench.graph.model import (
+    Add,
+    Conv2d,
+    DType,
+    GlobalAveragePool,
+    IntegerGraph,
+    Linear,
+    MaxPool2d,
+    Operator,
+    Tensor,
+)
+
+ARITY: dict[type[Operator], int] = {Add: 2}
+
+
+def validate(graph: IntegerGraph) -> None:
+    """Raise ModelError naming the tensor or layer when the graph cannot be executed as its formulas say."""
+    for name, tensor in graph.tensors.items():
+        _check_tensor(name, tensor)
+    known = set()
+    for name in graph.inputs:
+        _require(name in graph.tensors, f"input '{name}' has no tensor", "inputs")
+        known.add(name)
+    _require(bool(graph.inputs) and bool(graph.outputs) and bool(graph.operators), "nothing is computed", graph.name)
+    for state in graph.states:
+        _require(state.tensor in graph.tensors and state.next in graph.tensors, "a state has no tensor", state.tensor)
+        known.add(state.tensor)
+    for operator in graph.operators:
+        where = f"layer '{operator.name}'"
+        for name in operator.inputs:
+            _require(name in known, f"it reads '{name}', which nothing before it writes", where)
+        _require(operator.output in graph.tensors, f"its output '{operator.output}' has no tensor", where)
+        _require(operator.output not in known, f"it writes '{operator.output}' a second time", where)
+        known.add(operator.output)
+        _require(len(operator.inputs) == ARITY.get(type(operator), 1), "wrong number of inputs", where)
+        _check_operator(graph, operator, where)
+    _require(len({op.name for op in graph.operators}) == len(graph.operators), "two layers share a name", graph.name)
+    for name in graph.outputs:
+        _require(name in known, f"output '{name}' is written by no layer", "outputs")
+    for name in graph.tensors:
+        _require(name in known, "no layer writes it", f"tensor '{name}'")
+
+
+def output_shape(operator: Operator, sources: list[Tensor]) -> tuple[int, ...]:
+    """Shape of an operator's output, without the batch."""
+    shape = sources[0].shape
+    match operator:
+        case Conv2d():
+            return (len(operator.weight), *_sides(shape, operator.weight.shape[2:], operator.stride, operator.padding))
+        case MaxPool2d():
+            return (shape[0], *_sides(shape, operator.kernel, operator.stride, operator.padding))
+        case Linear():
+            return (len(operator.weight),)
+        case GlobalAveragePool():
+            return (shape[0], 1, 1)
+        case _:
+            return shape
+
+
+def _sides(
+    shape: tuple[int, ...], kernel: tuple[int, ...], stride: tuple[int, int], padding: tuple[int, int, int, int]
+) -> tuple[int, int]:
+    top, left, bottom, right = padding
+    return (
+        (shape[1] + top + bottom - kernel[0]) // stride[0] + 1,
+        (shape[2] + left + right - kernel[1]) // stride[1] + 1,
+    )
+
+
+def _check_tensor(name: str, tensor: Tensor) -> None:
+    where = f"tensor '{name}'"
+    _require(tensor.name == name, f"it is listed under the name of '{tensor.name}'", where)
+    _require(0 < len(tensor.shape) <= 3 and all(side > 0 for side in tensor.shape), f"shape {tensor.shape}", where)
+    _require(math.isfinite(tensor.scale) and tensor.scale > 0, f"scale {tensor.scale} is not positive", where)
+    _require(float(np.float32(tensor.scale)) == tensor.scale, f"scale {tensor.scale} is not a float32", where)
+    if tensor.dtype.is_float:
+        _require(
+            tensor.scale == 1.0 and tensor.zero_point == 0, "float32 values have no scale and no zero point", where
+        )
+    else:
+        info = np.iinfo(tensor.dtype.numpy)
+        _require(info.min <= tensor.zero_point <= info.max, f"zero point {tensor.zero_point}", where)
+
+
+def _check_operator(graph: IntegerGraph, operator: Operator, where: str) -> None:
+    sources, output = [graph.tensors[name] for name in operator.inputs], graph.tensors[operator.output]
+    source = sources[0]
+    if isinstance(operator, Conv2d | GlobalAveragePool | MaxPool2d):
+        _require(len(source.shape) == 3, f"its input of shape {source.shape} is not (C, H, W)", where)
+    if isinstance(operator, Conv2d):
+        _check_convolution(operator, source, where)
+    if isinstance(operator, MaxPool2d):
+        _check_window(operator.kernel, operator.stride, operator.padding, where)
+        inside = all(pad < side for pad, side in zip(operator.padding, operator.kernel * 2, strict=True))
+        _require(inside, "its padding holds a whole window", where)
+        same = (source.dtype, source.scale, source.zero_point) == (output.dtype, output.scale, output.zero_point)
+        _require(same, "its input and output differ in type, scale or zero point", where)
+    if isinstance(operator, Linear):
+        matches = operator.weight.ndim == 2 and operator.weight.shape[1] == source.size
+        _require(matches, f"weights {operator.weight.shape} for {source.size} inputs", where)
+    if isinstance(operator, Add):
+        _require(sources[0].shape == sources[1].shape, f"{sources[0].shape} and {sources[1].shape} are added", where)
+    expected = output_shape(operator, sources)
+    _require(output.shape == expected, f"it gives {expected}, its output tensor is {output.shape}", where)
+    _check_types(graph, operator, sources, output, where)
+
+
+def _check_convolution(operator: Conv2d, source: Tensor, where: str) -> None:
+    weight = operator.weight
+    _require(weight.ndim == 4, f"weights of shape {weight.shape}", where)
+    _check_window(weight.shape[2:], operator.stride, operator.padding, where)
+    if operator.groups == 1:
+        _require(weight.shape[1] == source.shape[0], f"weights {weight.shape} for {source.shape[0]} channels", where)
+    else:
+        depthwise = operator.groups == source.shape[0] == weight.shape[0] and weight.shape[1] == 1
+        _require(depthwise, f"{operator.groups} groups: only 1 or one per channel, one filter each", where)
+
+
+def _check_window(
+    kernel: tuple[int, ...], stride: tuple[int, int], padding: tuple[int, int, int, int], where: str
+) -> None:
+    sound = len(stride) == 2 and len(padding) == 4 and min(*kernel, *stride) > 0 and min(padding) >= 0
+    _require(sound, f"kernel {kernel}, stride {stride}, padding {padding}", where)
+
+
+def _check_types(graph: IntegerGraph, operator: Operator, sources: list[Tensor], output: Tensor, where: str) -> None:
+    eight_bit = (DType.U8, DType.S8)
+    if isinstance(operator, Conv2d | Linear):
+        outputs = len(operator.weight)
+        _require(operator.bias.shape == (outputs,), f"{operator.bias.shape} biases for {outputs} outputs", where)
+        if operator.weight.dtype == np.float32:
+            fine = operator.bias.dtype == np.float32 and output.dtype.is_float and operator.weight_scale.size == 0
+            _require(fine, "float32 weights need a float32 bias and output, and no scale", where)
+            finite = np.isfinite(operator.weight).all() and np.isfinite(operator.bias).all()
+            _require(bool(finite), "a weight is not a finite number", where)
+            return
+        fine = operator.weight.dtype == np.int8 and operator.bias.dtype == np.int32
+        _require(fine, f"{operator.weight.dtype} weights with {operator.bias.dtype} biases", where)
+        _require(sources[0].dtype in eight_bit, f"int8 weights on a {sources[0].dtype} input", where)
+        floats = output.dtype.is_float and isinstance(operator, Linear)
+        _require(output.dtype in eight_bit or floats, f"an output of type {output.dtype}", where)
+        scale = operator.weight_scale
+        sound = (
+            scale.shape == (outputs,) and scale.dtype == np.float32 and bool((np.isfinite(scale) & (scale > 0)).all())
+        )
+        _require(sound, "a weight scale is missing or not positive", where)
+    else:
+        integer = all(tensor.dtype in eight_bit for tensor in (*sources, output))
+        floats = all(tensor.dtype.is_float for tensor in (*sources, output))
+        _require(integer or floats, f"{', '.join(t.dtype for t in sources)} to {output.dtype}", where)
+    if isinstance(operator, Conv2d | Linear | GlobalAveragePool) and not sources[0].dtype.is_float:
+        bound = accumulator_bound(graph, operator)
+        _require(bound < 2**31, f"its sums reach {bound}, beyond a 32-bit accumulator", where)
+
+
+def _require(condition: bool, what: str, where: str) -> None:
+    if not condition:
+        raise ModelError(
+            f"The network is not well formed: {what}", where=where, remedy="Export it again from its checkpoint"
+        )
