@@ -1,0 +1,264 @@
+"""From a user's torch network to the one form the rest of the room works on, and the refusal of what has no kernel.
+
+The network is exported with a free batch size and rewritten until it holds only: layers with weights (`ConvLayer`,
+`LinearLayer`, batch norm inside), `relu` right behind a layer or an addition, `add`, max pooling, the global mean,
+dropout, and changes of shape that keep the order of values. Every node that computes carries its layer's name, the
+module path in the user's network, as `node.meta["layer"]`.
+"""
+
+from __future__ import annotations
+
+import copy
+from collections.abc import Sequence
+from typing import cast
+
+import torch
+from torch import Tensor, nn
+from torch.fx import GraphModule, Node
+
+from evbench.errors import ModelError
+from evbench.quantize.layers import ConvLayer, LinearLayer, WeightedLayer
+from evbench.quantize.nodes import (
+    ADD,
+    BATCH_NORM,
+    CONVOLUTION,
+    DROPOUT,
+    GLOBAL_MEAN,
+    LINEAR,
+    MAX_POOL,
+    RELU,
+    SAME_VALUES,
+    arguments_of,
+    aten,
+    constant,
+    layer_path,
+    module_stack,
+    pair,
+    refuse,
+    single_user,
+    value_shape,
+)
+from evbench.quantize.support import check_node
+
+
+def capture(network: nn.Module, example_shape: Sequence[int], *, per_channel_head: bool = False) -> GraphModule:
+    """Export a copy of `network` for inputs [N, *example_shape] and bring it into the room's form.
+
+    `per_channel_head` gives the weights of linear layers one scale per output instead of one for the tensor. Raises
+    ModelError when the network cannot be exported, or names the first operator without a counterpart, its layer and
+    what to use instead.
+    """
+    graph_module = _export(network, tuple(example_shape))
+    _drop_guards(graph_module)
+    _make_functional(graph_module)
+    _absorb_weights(graph_module, per_channel_head)
+    _move_relu_to_its_producer(graph_module)
+    _name_layers(graph_module)
+    for node in graph_module.graph.nodes:
+        check_node(graph_module, node)
+    _drop_unused(graph_module)
+    return graph_module
+
+
+# --- steps ------------------------------------------------------------------------------------------------------------
+
+
+def _export(network: nn.Module, shape: tuple[int, ...]) -> GraphModule:
+    try:
+        program = torch.export.export(
+            copy.deepcopy(network).eval(),
+            (torch.zeros(2, *shape),),
+            dynamic_shapes=({0: torch.export.Dim("batch", min=1, max=65536)},),
+            strict=False,
+        )
+    except Exception as error:
+        reason = str(error).strip().partition("\n")[0]
+        raise ModelError(
+            f"The network cannot be exported: {reason}",
+            where=f"{type(network).__name__} with input {shape}",
+            remedy="Use operations on tensors only, without branches on their values and with a free batch size",
+        ) from error
+    return program.module()
+
+
+def _drop_guards(graph_module: GraphModule) -> None:
+    """Leave out torch.export's check of the example's shape: a program serves any batch."""
+    for node in list(graph_module.graph.nodes):
+        if node.op == "call_module" and node.target == "_guards_fn":
+            graph_module.graph.erase_node(node)
+
+
+def _make_functional(graph_module: GraphModule) -> None:
+    """Replace in-place operators; whoever reads the changed tensor afterwards reads the new value."""
+    functional = {aten.relu_.default: RELU, aten.add_.Tensor: ADD}
+    order = {node: position for position, node in enumerate(graph_module.graph.nodes)}
+    for node in graph_module.graph.nodes:
+        if node.target not in functional:
+            continue
+        changed = node.args[0]
+        if changed.op == "get_attr":
+            continue
+        node.target = functional[node.target]
+        for user in list(changed.users):
+            if order[user] > order[node]:
+                user.replace_input_with(changed, node)
+
+
+def _absorb_weights(graph_module: GraphModule, per_channel_head: bool) -> None:
+    graph = graph_module.graph
+    for node in list(graph.nodes):
+        if node.op != "call_function" or (node.target not in CONVOLUTION and node.target != LINEAR):
+            continue
+        name = _weight_owner(node)
+        last = node
+        if node.target == LINEAR:
+            layer: WeightedLayer = LinearLayer(
+                constant(graph_module, node.args[1]),
+                _optional_constant(graph_module, node, 2),
+                per_channel=per_channel_head,
+            )
+        else:
+            user = single_user(node)
+            norm = None
+            if user is not None and user.target == BATCH_NORM:
+                last, norm = user, _batch_norm(graph_module, user)
+            layer = _convolution(graph_module, node, norm, name)
+        if layer_exists(graph_module, name):
+            raise refuse("A layer with weights is used twice", name, "give every use a layer of its own")
+        _replace_submodule(graph_module, name, layer)
+        with graph.inserting_after(last):
+            call = graph.call_module(name, (node.args[0],))
+        call.meta = {**node.meta, "val": last.meta["val"], "layer": name}
+        last.replace_all_uses_with(call)
+        graph.erase_node(last)
+        if last is not node:
+            graph.erase_node(node)
+
+
+def layer_exists(graph_module: GraphModule, name: str) -> bool:
+    return any(path == name and isinstance(m, WeightedLayer) for path, m in graph_module.named_modules())
+
+
+def _convolution(graph_module: GraphModule, node: Node, norm: nn.BatchNorm2d | None, name: str) -> ConvLayer:
+    arguments = arguments_of(node, stride=(1, 1), padding=(0, 0), dilation=(1, 1), groups=1)
+    weight = constant(graph_module, node.args[1])
+    channels, kernel = value_shape(cast(Node, node.args[0]))[0], tuple(weight.shape[2:])
+    groups = int(arguments["groups"])
+    if pair(arguments["dilation"]) != (1, 1):
+        raise refuse("A convolution with dilation has no kernel", name, "use dilation=1")
+    if groups not in (1, channels) or (groups > 1 and weight.shape[0] != channels):
+        raise refuse(
+            f"A grouped convolution ({groups} groups, {channels} -> {weight.shape[0]} channels) has no kernel",
+            name,
+            "use groups=1, or a depthwise convolution: groups equal to the input and the output channels",
+        )
+    padding = arguments["padding"]
+    if padding == "valid":
+        padding = (0, 0)
+    elif padding == "same":
+        if any(size % 2 == 0 for size in kernel):
+            raise refuse("Padding 'same' of an even kernel has no kernel", name, "use a kernel of odd size")
+        padding = tuple(size // 2 for size in kernel)
+    return ConvLayer(
+        weight,
+        _optional_constant(graph_module, node, 2),
+        norm,
+        stride=pair(arguments["stride"]),
+        padding=pair(padding),
+        groups=groups,
+    )
+
+
+def _batch_norm(graph_module: GraphModule, node: Node) -> nn.BatchNorm2d:
+    _, weight, bias, mean, variance, _, momentum, eps = node.args[:8]
+    if mean is None or variance is None:
+        raise refuse(
+            "A batch norm without running statistics cannot be folded", layer_path(node), "use track_running_stats=True"
+        )
+    running_mean = constant(graph_module, mean)
+    norm = nn.BatchNorm2d(running_mean.numel(), eps=float(cast(float, eps)), momentum=float(cast(float, momentum)))
+    with torch.no_grad():
+        for target, source in ((norm.weight, weight), (norm.bias, bias)):
+            if source is not None:
+                target.copy_(constant(graph_module, source))
+        cast(Tensor, norm.running_mean).copy_(running_mean)
+        cast(Tensor, norm.running_var).copy_(constant(graph_module, variance))
+    return norm
+
+
+def _move_relu_to_its_producer(graph_module: GraphModule) -> None:
+    """Let relu meet the layer it belongs to: relu(max_pool(x)) = max_pool(relu(x)); so for changes of shape."""
+    graph = graph_module.graph
+    passes = {MAX_POOL, *SAME_VALUES, *DROPOUT}
+    for relu in [node for node in graph.nodes if node.target == RELU]:
+        source = relu.args[0]
+        while source.target in passes and single_user(source) is not None:
+            source = source.args[0]
+        if source is relu.args[0] or single_user(source) is None:
+            continue
+        relu.replace_all_uses_with(relu.args[0])
+        with graph.inserting_after(source):
+            moved = graph.call_function(RELU, (source,))
+        moved.meta = {**relu.meta, "val": source.meta["val"]}
+        source.replace_all_uses_with(moved, delete_user_cb=lambda user, moved=moved: user is not moved)
+        graph.erase_node(relu)
+
+
+def _name_layers(graph_module: GraphModule) -> None:
+    taken = {"input"}
+    words = {ADD: "add", MAX_POOL: "max_pool", **dict.fromkeys(GLOBAL_MEAN, "mean")}
+    for node in graph_module.graph.nodes:
+        wanted = node.meta.get("layer") or (_layer_name(node, words[node.target]) if node.target in words else None)
+        if wanted is None:
+            continue
+        name, count = wanted, 1
+        while name in taken:
+            count += 1
+            name = f"{wanted}_{count}"
+        taken.add(name)
+        node.meta["layer"] = name
+
+
+def _drop_unused(graph_module: GraphModule) -> None:
+    for node in list(graph_module.graph.nodes):
+        if node.target in DROPOUT:
+            name = f"dropout_{node.name}"
+            graph_module.add_submodule(name, nn.Dropout(float(node.args[1])))
+            with graph_module.graph.inserting_after(node):
+                call = graph_module.graph.call_module(name, (node.args[0],))
+            call.meta = dict(node.meta)
+            node.replace_all_uses_with(call)
+    graph_module.graph.eliminate_dead_code(is_impure_node=lambda node: node.op in ("placeholder", "output"))
+    graph_module.delete_all_unused_submodules()
+    for tensors in (graph_module._parameters, graph_module._buffers):
+        used = {str(node.target) for node in graph_module.graph.nodes if node.op == "get_attr"}
+        for name in [name for name in tensors if name not in used]:
+            delattr(graph_module, name)
+    graph_module.recompile()
+
+
+def _weight_owner(node: Node) -> str:
+    """The module path of a layer: its own, or its weight's where the layer is a function call."""
+    weight = node.args[1]
+    if isinstance(weight, Node) and weight.op == "get_attr":
+        return str(weight.target).removesuffix(".weight")
+    return layer_path(node)
+
+
+def _replace_submodule(graph_module: GraphModule, name: str, layer: nn.Module) -> None:
+    path, _, leaf = name.rpartition(".")
+    parent = graph_module.get_submodule(path)
+    if leaf in parent._parameters:
+        delattr(parent, leaf)
+    parent.add_module(leaf, layer)
+
+
+def _layer_name(node: Node, word: str) -> str:
+    path, kind = module_stack(node)
+    leaf = kind.startswith("torch.nn.modules.") and ".container." not in kind
+    return path if leaf and path else f"{path}.{word}".lstrip(".")
+
+
+def _optional_constant(graph_module: GraphModule, node: Node, position: int) -> Tensor | None:
+    argument = node.args[position] if len(node.args) > position else node.kwargs.get("bias")
+    return None if argument is None else constant(graph_module, argument)

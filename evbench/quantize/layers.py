@@ -1,0 +1,170 @@
+"""Convolutions and matrix products that carry their batch norm and round their weights as the integer network will.
+
+One integer network, `IntegerParameters`, is the truth in every mode: outside training a layer computes with exactly
+the constants the converted program gets. In training a convolution runs once, with weights rounded on the per-channel
+grid of the *unscaled* weights, and batch norm follows with the batch's own statistics. That is the network with the
+batch norm folded in, for a symmetric per-channel grid: scaling a channel by gamma / sqrt(var + eps) scales its grid
+alike and leaves the integers as they are. It saves torchao's second pass over the activations, which divides them by
+that factor again.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+WEIGHT_MAX = 127
+_SMALLEST_WEIGHT_SCALE = 2.0**-60
+_BIAS_LIMIT = 2.0**22
+
+
+@dataclass(frozen=True)
+class IntegerParameters:
+    """A layer's constants with batch norm folded in.
+
+    weight: int8, weight-shaped; scale: float32 [O]; bias: int32 [O] at scale bias_scale: float32 [O] = s_in * scale.
+    """
+
+    weight: Tensor
+    scale: Tensor
+    bias: Tensor
+    bias_scale: Tensor
+
+    def real_weight(self) -> Tensor:
+        return self.weight.float() * _per_channel(self.scale, self.weight)
+
+    def real_bias(self) -> Tensor:
+        return self.bias.float() * self.bias_scale
+
+
+def _per_channel(values: Tensor, weight: Tensor) -> Tensor:
+    return values.reshape(-1, *[1] * (weight.dim() - 1))
+
+
+class WeightedLayer(nn.Module):
+    """What convolution and matrix product share. weight: [O, ...] float32; bias: [O] float32 or None.
+
+    `input_scale` returns the scale of the tensor this layer reads; a program sets it once its observers exist.
+    """
+
+    def __init__(self, weight: Tensor, bias: Tensor | None, norm: nn.BatchNorm2d | None, per_channel: bool) -> None:
+        super().__init__()
+        self.weight = nn.Parameter(weight.detach().clone())
+        self.bias = None if bias is None else nn.Parameter(bias.detach().clone())
+        self.norm = norm
+        self.per_channel = per_channel
+        self.fake_quantize = True
+        self.input_scale: Callable[[], Tensor] = lambda: torch.ones(())
+
+    def apply_weights(self, x: Tensor, weight: Tensor, bias: Tensor | None) -> Tensor:
+        """The layer's sum of products, in float32."""
+        raise NotImplementedError
+
+    def folded(self) -> tuple[Tensor, Tensor]:
+        """Weight and bias in float32 with batch norm's running statistics folded in."""
+        weight, bias = self.weight.detach(), self._real_bias()
+        factor = self._norm_factor()
+        return weight * _per_channel(factor, weight), bias
+
+    def _norm_factor(self) -> Tensor:
+        """gamma / sqrt(var + eps) of every output channel, 1 without batch norm; float32 [O]."""
+        norm = self.norm
+        if norm is None:
+            return self.weight.new_ones(self.weight.shape[0])
+        assert norm.running_var is not None
+        return norm.weight.detach() / torch.sqrt(norm.running_var + norm.eps)
+
+    def _real_bias(self) -> Tensor:
+        bias = self.weight.new_zeros(self.weight.shape[0]) if self.bias is None else self.bias.detach()
+        if self.norm is None:
+            return bias
+        assert self.norm.running_mean is not None
+        return (bias - self.norm.running_mean) * self._norm_factor() + self.norm.bias.detach()
+
+    def weight_scale(self) -> Tensor:
+        """Scale of the unscaled weights, float32: [O] per channel, [1] per tensor."""
+        weight = self.weight.detach()
+        largest = weight.abs().reshape(weight.shape[0], -1).amax(1) if self.per_channel else weight.abs().amax()[None]
+        return (largest / WEIGHT_MAX).clamp(min=_SMALLEST_WEIGHT_SCALE)
+
+    def rounded_weight(self) -> Tensor:
+        """The unscaled weights on their grid; gradients pass straight through."""
+        scale = self.weight_scale()
+        if self.per_channel:
+            zero = torch.zeros_like(scale, dtype=torch.int32)
+            return torch.fake_quantize_per_channel_affine(self.weight, scale, zero, 0, -WEIGHT_MAX, WEIGHT_MAX)
+        return torch.fake_quantize_per_tensor_affine(self.weight, float(scale), 0, -WEIGHT_MAX, WEIGHT_MAX)
+
+    def integer(self) -> IntegerParameters:
+        """The layer as integers.
+
+        A channel that batch norm has all but switched off would have a grid so fine that its bias leaves int32; such
+        a channel gets the finest grid on which its bias stays below 2^22, and its weights are rounded to that.
+        """
+        weight, factor, bias = self.weight.detach(), self._norm_factor(), self._real_bias()
+        channels = weight.shape[0]
+        grid = self.weight_scale().expand(channels)
+        integers = (weight * (1.0 / _per_channel(grid, weight))).round().clamp(-WEIGHT_MAX, WEIGHT_MAX)
+        s_in = self.input_scale()
+        exact = grid * factor.abs()
+        needed = (bias.abs() / (s_in * _BIAS_LIMIT)).clamp(min=_SMALLEST_WEIGHT_SCALE)
+        if not self.per_channel:
+            needed = needed.amax().expand(channels)
+        scale = torch.maximum(exact, needed)
+        coarser = torch.where(exact < scale, exact / scale, torch.ones_like(scale)) * torch.where(factor < 0, -1.0, 1.0)
+        integers = (integers * _per_channel(coarser, weight)).round()
+        bias_scale = s_in * scale
+        return IntegerParameters(
+            integers.to(torch.int8), scale, (bias.double() / bias_scale.double()).round().to(torch.int32), bias_scale
+        )
+
+    def _snapped_bias(self) -> Tensor | None:
+        """The bias on the grid s_in * s_w of its accumulator; gradients pass straight through."""
+        if self.bias is None:
+            return None
+        bias = self.bias.detach()
+        grid = self.input_scale() * self.weight_scale()
+        return self.bias + ((bias / grid).round() * grid - bias)
+
+    def forward(self, x: Tensor) -> Tensor:
+        if self.fake_quantize and not self.training:
+            parameters = self.integer()
+            return self.apply_weights(x, parameters.real_weight(), parameters.real_bias())
+        weight = self.rounded_weight() if self.fake_quantize else self.weight
+        bias = self._snapped_bias() if self.fake_quantize and self.norm is None else self.bias
+        y = self.apply_weights(x, weight, bias)
+        return y if self.norm is None else self.norm(y)
+
+
+class ConvLayer(WeightedLayer):
+    """2-D convolution [N, I, H, W] -> [N, O, H', W'] with optional batch norm; padding (vertical, horizontal)."""
+
+    def __init__(
+        self,
+        weight: Tensor,
+        bias: Tensor | None,
+        norm: nn.BatchNorm2d | None,
+        *,
+        stride: tuple[int, int],
+        padding: tuple[int, int],
+        groups: int,
+    ) -> None:
+        super().__init__(weight, bias, norm, per_channel=True)
+        self.stride, self.padding, self.groups = stride, padding, groups
+
+    def apply_weights(self, x: Tensor, weight: Tensor, bias: Tensor | None) -> Tensor:
+        return F.conv2d(x, weight, bias, self.stride, self.padding, 1, self.groups)
+
+
+class LinearLayer(WeightedLayer):
+    """Matrix product [N, I] -> [N, O]."""
+
+    def __init__(self, weight: Tensor, bias: Tensor | None, *, per_channel: bool) -> None:
+        super().__init__(weight, bias, None, per_channel)
+
+    def apply_weights(self, x: Tensor, weight: Tensor, bias: Tensor | None) -> Tensor:
+        return F.linear(x, weight, bias)
