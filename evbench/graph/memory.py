@@ -1,0 +1,162 @@
+"""Where activations live on the chip: an arena planned from the tensors' lifetimes, over several memory regions."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+
+from evbench.errors import ModelError
+from evbench.graph.model import Add, IntegerGraph
+
+ALIGNMENT = 32  # bytes: one cache line of the Cortex-M7
+
+
+@dataclass(frozen=True, slots=True)
+class Placement:
+    """A tensor's place: `offset` and `bytes` within the arena of `region`."""
+
+    region: str
+    offset: int
+    bytes: int
+
+
+@dataclass(frozen=True, slots=True)
+class MemoryPlan:
+    """Every tensor's place, the arena size each region needs, and how many bytes each layer keeps alive.
+
+    `inputs_kept`: the input's memory is used for nothing else, so a window can be run again without being sent again.
+    """
+
+    placements: Mapping[str, Placement]
+    peak: Mapping[str, int]
+    live: Mapping[str, int]
+    inputs_kept: bool
+
+    @property
+    def bytes(self) -> int:
+        """Size of all arenas together."""
+        return sum(self.peak.values())
+
+
+@dataclass(frozen=True, slots=True)
+class _Buffer:
+    """Memory that one tensor, or several that follow each other in place, occupies from step `first` to `last`."""
+
+    tensors: tuple[str, ...]
+    bytes: int
+    first: int
+    last: int
+
+    def meets(self, other: _Buffer) -> bool:
+        return self.first <= other.last and other.first <= self.last
+
+
+def lifetimes(graph: IntegerGraph, keep_inputs: bool) -> dict[str, tuple[int, int]]:
+    """First and last operator index during which each tensor must hold its values.
+
+    Inputs and states are there before operator 0; outputs, states and kept inputs stay until the end.
+    """
+    end = len(graph.operators) - 1
+    first = dict.fromkeys((*graph.inputs, *(state.tensor for state in graph.states)), 0)
+    last = dict(first)
+    for step, operator in enumerate(graph.operators):
+        first[operator.output] = last[operator.output] = step
+        for name in operator.inputs:
+            last[name] = step
+    for name in [*_lasting(graph), *(graph.inputs if keep_inputs else ())]:
+        last[name] = end
+    return {name: (first[name], last[name]) for name in first}
+
+
+def _lasting(graph: IntegerGraph) -> set[str]:
+    """Tensors that are read after the last operator: outputs and states."""
+    return {*graph.outputs, *(name for state in graph.states for name in (state.tensor, state.next))}
+
+
+def plan_memory(graph: IntegerGraph, capacity: Mapping[str, int]) -> MemoryPlan:
+    """Place every tensor in the regions of `capacity` (name -> bytes), filled in their order, without overlap.
+
+    An addition whose operand is not read again writes its result in that operand's place. The input keeps its memory to
+    itself when there is room. Raises ModelError naming the layer with the largest need when the tensors do not fit.
+    """
+    for keep_inputs in (True, False):
+        buffers = _buffers(graph, lifetimes(graph, keep_inputs))
+        plans = [_place(sorted(buffers, key=order), capacity) for order in _ORDERS]
+        found = [plan for plan in plans if plan is not None]
+        if found:
+            placements, peak = min(found, key=lambda plan: [plan[1][region] for region in reversed(list(capacity))])
+            return MemoryPlan(placements, peak, _live(graph, buffers), keep_inputs)
+    live = _live(graph, _buffers(graph, lifetimes(graph, keep_inputs=False)))
+    worst = max(live, key=lambda name: live[name])
+    room = ", ".join(f"{region} {size:,}" for region, size in capacity.items())
+    raise ModelError(
+        f"The activations of '{graph.name}' do not fit the board's memory: {live[worst]:,} bytes are needed at once",
+        where=f"layer '{worst}', with {sum(capacity.values()):,} bytes there ({room})",
+        remedy="Use fewer channels or a larger stride before this layer, a smaller window size, or a larger board",
+    )
+
+
+_ORDERS: tuple[Callable[[_Buffer], tuple[int, ...]], ...] = (
+    lambda buffer: (-buffer.bytes, buffer.first),
+    lambda buffer: (-buffer.bytes * (buffer.last - buffer.first + 1), buffer.first),
+    lambda buffer: (buffer.first, -buffer.bytes),
+)
+
+
+def _buffers(graph: IntegerGraph, lives: Mapping[str, tuple[int, int]]) -> list[_Buffer]:
+    """One buffer per tensor, but for results of additions that take an operand's place."""
+    members: dict[str, list[str]] = {name: [name] for name in lives}
+    for step, operator in enumerate(graph.operators):
+        if not isinstance(operator, Add):
+            continue
+        for name in operator.inputs:
+            owned = name not in {*graph.inputs, *_lasting(graph)} and lives[name][1] == step
+            if owned and graph.tensors[name].bytes == graph.tensors[operator.output].bytes:
+                members[name].append(operator.output)
+                members[operator.output] = members[name]
+                break
+    chains = {id(chain): chain for chain in members.values()}
+    return [
+        _Buffer(
+            tuple(chain),
+            -(-graph.tensors[chain[0]].bytes // ALIGNMENT) * ALIGNMENT,
+            min(lives[name][0] for name in chain),
+            max(lives[name][1] for name in chain),
+        )
+        for chain in chains.values()
+    ]
+
+
+def _place(buffers: list[_Buffer], capacity: Mapping[str, int]) -> tuple[dict[str, Placement], dict[str, int]] | None:
+    """Put buffers one after the other at the lowest free offset of the first region with room; None if one has none."""
+    placed: dict[str, list[tuple[int, _Buffer]]] = {region: [] for region in capacity}
+    placements: dict[str, Placement] = {}
+    for buffer in buffers:
+        for region, size in capacity.items():
+            offset = _lowest_gap(buffer, placed[region])
+            if offset + buffer.bytes <= size:
+                placed[region].append((offset, buffer))
+                placements |= {name: Placement(region, offset, buffer.bytes) for name in buffer.tensors}
+                break
+        else:
+            return None
+    ends = {region: [offset + buffer.bytes for offset, buffer in taken] for region, taken in placed.items()}
+    return placements, {region: max(ends[region], default=0) for region in capacity}
+
+
+def _lowest_gap(buffer: _Buffer, taken: list[tuple[int, _Buffer]]) -> int:
+    offset = 0
+    for start, other in sorted(taken, key=lambda entry: entry[0]):
+        if other.meets(buffer):
+            if offset + buffer.bytes <= start:
+                break
+            offset = max(offset, start + other.bytes)
+    return offset
+
+
+def _live(graph: IntegerGraph, buffers: list[_Buffer]) -> dict[str, int]:
+    """Bytes that must be held at once while each layer runs."""
+    return {
+        operator.name: sum(buffer.bytes for buffer in buffers if buffer.first <= step <= buffer.last)
+        for step, operator in enumerate(graph.operators)
+    }

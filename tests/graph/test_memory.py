@@ -1,0 +1,109 @@
+"""Arena plans: tensors that live together never overlap, and what does not fit is refused by layer."""
+
+from __future__ import annotations
+
+from itertools import combinations
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from evbench.errors import ModelError
+from evbench.graph.memory import ALIGNMENT, lifetimes, plan_memory
+from evbench.graph.model import Add, DType, GlobalAveragePool, IntegerGraph, Operator, Tensor
+from tests.graph.networks import random_graph, residual_graph
+
+BOARD = {"axi": 512 * 1024, "sram": 288 * 1024, "dtcm": 96 * 1024}
+
+
+@st.composite
+def branching_graphs(draw: st.DrawFn) -> IntegerGraph:
+    """Chains and additions of tensors of arbitrary age; only shapes and lifetimes mean anything."""
+    tensors = {"input": Tensor("input", (draw(st.integers(1, 900)), 2, 2), DType.U8)}
+    operators: list[Operator] = []
+    for index in range(draw(st.integers(1, 14))):
+        name = f"t{index}"
+        known = draw(st.sampled_from(sorted(tensors)))
+        mates = [other for other in tensors if tensors[other].shape == tensors[known].shape]
+        if draw(st.booleans()):
+            second = draw(st.sampled_from(mates))
+            operators.append(Add(f"layer{index}", (known, second), name, relu=False))
+            tensors[name] = Tensor(name, tensors[known].shape, DType.U8)
+        else:
+            operators.append(GlobalAveragePool(f"layer{index}", (known,), name))
+            tensors[name] = Tensor(name, (draw(st.integers(1, 900)), 1, 1), DType.U8)
+    outputs = (operators[draw(st.integers(0, len(operators) - 1))].output, operators[-1].output)
+    return IntegerGraph("drawn", tensors, tuple(operators), ("input",), tuple(dict.fromkeys(outputs)))
+
+
+def assert_sound(graph: IntegerGraph, capacity: dict[str, int]) -> None:
+    plan = plan_memory(graph, capacity)
+    lives = lifetimes(graph, plan.inputs_kept)
+    in_place = {
+        frozenset((name, op.output))
+        for step, op in enumerate(graph.operators)
+        if isinstance(op, Add)
+        for name in op.inputs
+        if lives[name][1] == step and name not in graph.outputs
+    }
+    assert plan.placements.keys() == lives.keys()
+    for name, place in plan.placements.items():
+        assert place.offset % ALIGNMENT == 0
+        assert graph.tensors[name].bytes <= place.bytes
+        assert place.offset + place.bytes <= plan.peak[place.region] <= capacity[place.region]
+    for one, other in combinations(lives, 2):
+        together = lives[one][0] <= lives[other][1] and lives[other][0] <= lives[one][1]
+        a, b = plan.placements[one], plan.placements[other]
+        overlap = a.region == b.region and a.offset < b.offset + b.bytes and b.offset < a.offset + a.bytes
+        if together and overlap:
+            assert frozenset((one, other)) in in_place
+            assert a == b
+
+
+@settings(max_examples=150, deadline=None)
+@given(graph=branching_graphs(), split=st.integers(0, 40))
+def test_tensors_that_live_together_never_overlap(graph: IntegerGraph, split: int) -> None:
+    everything = sum(tensor.bytes + ALIGNMENT for tensor in graph.tensors.values())
+    assert_sound(graph, {"first": split * ALIGNMENT, "second": everything})
+    assert_sound(graph, {"only": everything})
+
+
+@pytest.mark.parametrize("graph", [random_graph(0), residual_graph(0)], ids=lambda graph: graph.name)
+def test_real_shapes_need_little_more_than_the_widest_layer(graph: IntegerGraph) -> None:
+    assert_sound(graph, BOARD)
+    plan = plan_memory(graph, BOARD)
+    assert plan.inputs_kept
+    assert plan.peak["sram"] == plan.peak["dtcm"] == 0
+    assert plan.bytes <= 1.2 * max(plan.live.values())
+
+
+def test_an_addition_takes_the_place_of_an_operand_read_for_the_last_time() -> None:
+    graph = residual_graph(0)
+    plan = plan_memory(graph, BOARD)
+    for operator in graph.operators:
+        if isinstance(operator, Add):
+            places = [plan.placements[name] for name in operator.inputs]
+            assert plan.placements[operator.output] in places
+
+
+def test_the_input_gives_up_its_memory_when_there_is_no_room() -> None:
+    graph = random_graph(0)
+    full = plan_memory(graph, BOARD)
+    tight = plan_memory(graph, {"axi": full.bytes - ALIGNMENT})
+    assert full.inputs_kept
+    assert not tight.inputs_kept
+    assert_sound(graph, {"axi": full.bytes - ALIGNMENT})
+
+
+def test_regions_are_filled_in_their_order() -> None:
+    graph = random_graph(0)
+    need = graph.tensors["input"].bytes
+    plan = plan_memory(graph, {"small": need, "large": 10**6})
+    assert plan.placements["input"].region == "small"
+    assert plan.peak["small"] == need
+    assert plan.peak["large"] > 0
+
+
+def test_activations_that_do_not_fit_name_the_layer_and_the_bytes() -> None:
+    with pytest.raises(ModelError, match=r"196,608 bytes are needed at once\. layer 'conv0', with 102,400 bytes"):
+        plan_memory(random_graph(0), {"axi": 100 * 1024})
