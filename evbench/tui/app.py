@@ -1,0 +1,178 @@
+"""The workbench: the frame around the panes, what is read for all of them, and the keys that work everywhere."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from textual import on, work
+from textual.app import App, ComposeResult, SystemCommand
+from textual.reactive import reactive
+from textual.screen import Screen
+from textual.theme import Theme
+from textual.widgets import ContentSwitcher, Footer
+
+from evbench.tui.actions import PANES, Action, bindings
+from evbench.tui.dialogs import HelpDialog
+from evbench.tui.messages import JobsRead, Refused
+from evbench.tui.palette import ActionCommands
+from evbench.tui.panes.base import TROUBLE, Pane
+from evbench.tui.panes.data import DataPane
+from evbench.tui.state.jobs import JobsState, read_jobs
+from evbench.tui.widgets.pane_bar import PaneBar
+
+if TYPE_CHECKING:
+    from evbench.jobs.store import Store
+    from evbench.workspace import Workspace
+
+THEME = Theme(
+    name="evbench",
+    primary="#648fff",
+    secondary="#785ef0",
+    accent="#ffb000",
+    warning="#fe6100",
+    error="#ff5c8a",
+    success="#4fc08d",
+    foreground="#c6ccd8",
+    background="#0f1117",
+    surface="#0f1117",
+    panel="#1a1e29",
+    dark=True,
+)
+
+_EVERY = 0.5
+_READING_TIME = 10
+
+
+class Workbench(App[None]):
+    """The application. `store` is shared by panes; `jobs` is the newest list of jobs."""
+
+    CSS_PATH = "app.tcss"
+    TITLE = "evbench"
+    BINDINGS = bindings("app")
+    COMMANDS = App.COMMANDS | {ActionCommands}
+    COMMAND_PALETTE_DISPLAY = "^p"
+
+    jobs: reactive[JobsState] = reactive(JobsState(), init=False)
+
+    def __init__(self, workspace: Workspace, data: Path | None = None) -> None:
+        super().__init__()
+        self.HORIZONTAL_BREAKPOINTS = [(0, "-narrow"), (110, "-wide")]
+        self.VERTICAL_BREAKPOINTS = [(0, "-short"), (34, "-tall")]
+        self.workspace = workspace
+        self.data = data
+        self._store: Store | None = None
+
+    @property
+    def store(self) -> Store:
+        """The workspace's database; opened by the first worker that asks."""
+        if self._store is None:
+            from evbench.jobs.store import Store
+
+            self._store = Store(self.workspace)
+        return self._store
+
+    def compose(self) -> ComposeResult:
+        yield PaneBar()
+        with ContentSwitcher(initial="data"):
+            yield DataPane(self.data)
+        yield Footer(compact=True)
+
+    def on_mount(self) -> None:
+        self.register_theme(THEME)
+        self.theme = "evbench"
+        self.call_after_refresh(self.action_show_pane, "data")
+        self.call_after_refresh(self.read_jobs)
+        self.set_interval(_EVERY, self._poll)
+
+    # --- panes --------------------------------------------------------------------------------------------------------
+
+    @property
+    def pane(self) -> Pane:
+        """The pane that is shown."""
+        return self.query_one(f"#{self.query_one(ContentSwitcher).current}", Pane)
+
+    async def action_show_pane(self, name: str) -> None:
+        switcher = self.query_one(ContentSwitcher)
+        if not switcher.query(f"#{name}"):
+            pane = _create(name)
+            pane.display = False
+            await switcher.mount(pane)
+            pane.jobs_changed(self.jobs)
+        switcher.current = name
+        self.query_one(PaneBar).current = name
+        self.pane.shown()
+
+    @on(PaneBar.Chosen)
+    async def _pane_clicked(self, event: PaneBar.Chosen) -> None:
+        await self.action_show_pane(event.pane)
+
+    async def perform(self, action: Action) -> None:
+        """Do what an action of the registry says, on its own pane."""
+        if action.home == "app":
+            await self.run_action(action.call)
+            return
+        await self.action_show_pane(action.home)
+        await self.run_action(action.call, default_namespace=self.pane)
+
+    async def action_profile(self) -> None:
+        await self.action_show_pane("device")
+        await self.run_action("profile", default_namespace=self.pane)
+
+    def action_help(self) -> None:
+        current = next(pane.id for pane in PANES if pane.id == self.pane.id)
+        self.push_screen(HelpDialog(current))
+
+    def get_system_commands(self, screen: Screen[object]) -> Iterable[SystemCommand]:
+        yield SystemCommand("Theme", "Change the colours.", self.action_change_theme)
+        yield SystemCommand("Save screenshot", "Save this screen as an SVG picture.", self.deliver_screenshot)
+
+    # --- what all panes look at ---------------------------------------------------------------------------------------
+
+    def _poll(self) -> None:
+        if not any(worker.group == "jobs" and not worker.is_finished for worker in self.workers):
+            self.read_jobs()
+
+    @work(thread=True, exclusive=True, group="jobs")
+    def read_jobs(self) -> None:
+        try:
+            jobs = read_jobs(self.store)
+        except TROUBLE as error:
+            jobs = JobsState(self.jobs.jobs, str(error), read=True)
+        if jobs != self.jobs:
+            self.post_message(JobsRead(jobs))
+
+    @on(JobsRead)
+    def _take_jobs(self, message: JobsRead) -> None:
+        self.jobs = message.jobs
+
+    def watch_jobs(self, before: JobsState, jobs: JobsState) -> None:
+        self.query_one(PaneBar).status = jobs.headline(self.workspace.root)
+        for pane in self.query(Pane):
+            pane.jobs_changed(jobs)
+        for job in jobs.ended_since(before):
+            good = job.state == "done"
+            self.notify(job.ending, title=f"job {job.id}", severity="information" if good else "error")
+        if jobs.problem and jobs.problem != before.problem:
+            self.notify(jobs.problem, severity="error", timeout=_READING_TIME)
+
+    @on(Refused)
+    def _say(self, message: Refused) -> None:
+        if all(message.why != shown.message for shown in self._notifications):
+            self.notify(message.why, severity="error", timeout=_READING_TIME)
+
+
+def _create(name: str) -> Pane:
+    if name == "jobs":
+        from evbench.tui.panes.jobs import JobsPane
+
+        return JobsPane()
+    from evbench.tui.panes.device import DevicePane
+
+    return DevicePane()
+
+
+def run(workspace: Workspace, data: Path | None = None) -> None:
+    """Open the workbench on a workspace; `data` is a recording or a folder of recordings to list. Returns on quit."""
+    Workbench(workspace, data).run()

@@ -1,0 +1,102 @@
+"""What workers tell panes: small frozen values; a newer one of a kind replaces one that still waits in the queue."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from textual.message import Message
+
+if TYPE_CHECKING:
+    from evbench.tui.dialogs import Choice
+    from evbench.tui.state.jobs import JobDetail, JobsState
+    from evbench.tui.state.profiles import DeviceState
+    from evbench.tui.state.recordings import FolderState, RecordingState, WindowState
+
+
+class Latest(Message):
+    """A message of which only the newest matters."""
+
+    def can_replace(self, message: Message) -> bool:
+        return type(message) is type(self)
+
+
+@dataclass
+class FoldersListed(Message):
+    """The folders that hold recordings have been looked through."""
+
+    folders: tuple[FolderState, ...]
+
+
+@dataclass
+class RecordingRead(Message):
+    """A recording has been read whole."""
+
+    recording: RecordingState
+
+
+@dataclass
+class RecordingBroken(Message):
+    """A file could not be read as a recording; `why` is what the user is told."""
+
+    path: Path
+    why: str
+
+
+@dataclass
+class WindowDrawn(Latest):
+    """The voxel grid of one window has been counted."""
+
+    window: WindowState
+
+
+@dataclass
+class JobsRead(Latest):
+    """The list of jobs has changed."""
+
+    jobs: JobsState
+
+
+@dataclass
+class JobRead(Latest):
+    """Something about the chosen job has changed: stages, metrics or log."""
+
+    detail: JobDetail
+
+
+@dataclass
+class DeviceRead(Latest):
+    """Profile runs, or the job that makes one, have changed."""
+
+    device: DeviceState
+
+
+@dataclass
+class RunOffered(Message):
+    """What there is to choose from when a recipe is started."""
+
+    recipes: tuple[Choice, ...]
+    boards: tuple[Choice, ...]
+
+
+@dataclass
+class ChoicesFound(Message):
+    """What there is to choose from for `what`: models or boards."""
+
+    what: str
+    choices: tuple[Choice, ...]
+
+
+@dataclass
+class Submitted(Message):
+    """A job has been put into the queue."""
+
+    job_id: int
+
+
+@dataclass
+class Refused(Message):
+    """Something a key asked for could not be done; `why` is what the user is told."""
+
+    why: str

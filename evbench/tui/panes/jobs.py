@@ -1,0 +1,234 @@
+"""The Jobs pane: the queue, and of the chosen job its stages, curves and log."""
+
+from __future__ import annotations
+
+import time
+
+from rich.text import Text
+from textual import on, work
+from textual.app import ComposeResult
+from textual.containers import Horizontal
+from textual.widgets import DataTable, Static
+from textual.worker import get_current_worker
+
+from evbench.tui import numbers
+from evbench.tui.actions import bindings
+from evbench.tui.dialogs import RunDialog, RunWish
+from evbench.tui.drawing import bar
+from evbench.tui.messages import JobRead, RunOffered, Submitted
+from evbench.tui.panes.base import TROUBLE, Pane
+from evbench.tui.state.jobs import JobDetail, JobEntry, JobsState, board_choices, read_job, recipe_choices
+from evbench.tui.widgets.log_view import LogView
+from evbench.tui.widgets.loss_plot import LossPlot
+from evbench.tui.widgets.stage_list import STATE_STYLES, StageList
+
+_EVERY = 0.25
+_DIM = "#8a93a6"
+_COLUMNS = (("job", 3), ("recipe", 21), ("state", 11), ("progress", 12), ("stage", 8), ("time", 9), ("board", 18))
+_TEACH = """No job has run in this workspace yet.
+
+n   starts a recipe: train, quantise, build, measure
+F5  builds, flashes and profiles the bundled model
+
+Jobs run in processes of their own:
+they go on when the workbench is closed."""
+
+
+class JobsPane(Pane):
+    """Shows and steers jobs; owns which one is chosen and which of its metrics is drawn."""
+
+    BINDINGS = bindings("jobs")
+
+    clock = staticmethod(time.time)
+
+    def __init__(self) -> None:
+        super().__init__(id="jobs")
+        self._jobs = JobsState()
+        self._chosen: int | None = None
+        self._detail: JobDetail | None = None
+        self._metric = ""
+
+    def compose(self) -> ComposeResult:
+        queue: DataTable[Text] = DataTable(
+            id="queue", classes="box", cursor_type="row", cursor_foreground_priority="renderable"
+        )
+        queue.border_title = "jobs"
+        yield queue
+        yield Static(Text(_TEACH), id="no-jobs", classes="box")
+        with Horizontal(id="middle"):
+            yield StageList(id="stages")
+            yield LossPlot(id="curve")
+        yield LogView(id="log")
+
+    def on_mount(self) -> None:
+        table = self.query_one(DataTable)
+        for name, width in _COLUMNS:
+            table.add_column(name, key=name, width=width)
+        self._fill()
+        self.set_interval(_EVERY, self._poll)
+
+    def shown(self) -> None:
+        self.query_one(DataTable).focus()
+        self._poll()
+
+    # --- the queue ----------------------------------------------------------------------------------------------------
+
+    def jobs_changed(self, jobs: JobsState) -> None:
+        self._jobs = jobs
+        if self.is_mounted:
+            self._fill()
+
+    def _fill(self) -> None:
+        table = self.query_one(DataTable)
+        jobs = self._jobs.jobs
+        for part in ("#queue", "#middle", "#log"):
+            self.query_one(part).display = bool(jobs)
+        self.query_one("#no-jobs").display = not jobs and self._jobs.read
+        keys = [str(job.id) for job in jobs]
+        if keys != [key.value for key in table.rows]:
+            table.clear()
+            for job in jobs:
+                table.add_row(*self._cells(job), key=str(job.id))
+            if self._chosen is None and jobs:
+                self._chosen = jobs[0].id
+            if str(self._chosen) in keys:
+                table.move_cursor(row=keys.index(str(self._chosen)))
+        else:
+            for job in jobs:
+                for (name, _), cell in zip(_COLUMNS, self._cells(job), strict=True):
+                    if table.get_cell(str(job.id), name) != cell:
+                        table.update_cell(str(job.id), name, cell)
+
+    def _cells(self, job: JobEntry) -> list[Text]:
+        seconds = job.seconds(self.clock())
+        style = STATE_STYLES[job.state]
+        progress = Text(bar(job.progress, 6), style)
+        progress.append(f" {job.progress * 100:3.0f} %", _DIM)
+        return [
+            Text(str(job.id), "bold"),
+            Text(job.recipe if job.kind == "run" else f"profile {job.recipe}"),
+            Text(job.state, style),
+            progress,
+            Text(job.stage),
+            Text("" if seconds is None else numbers.elapsed(seconds)),
+            Text(job.board, _DIM),
+        ]
+
+    @on(DataTable.RowHighlighted)
+    def _choose(self, event: DataTable.RowHighlighted) -> None:
+        if event.row_key is not None and event.row_key.value is not None:
+            self._chosen = int(event.row_key.value)
+            self.read(self._chosen, self._detail)
+
+    # --- the chosen job -----------------------------------------------------------------------------------------------
+
+    def _poll(self) -> None:
+        if not self.display or self._chosen is None:
+            return
+        if any(job.state == "running" for job in self._jobs.jobs):
+            self._fill()
+        if not self.busy("job"):
+            self.read(self._chosen, self._detail)
+
+    @work(thread=True, exclusive=True, group="job")
+    def read(self, job_id: int, before: JobDetail | None) -> None:
+        try:
+            detail = read_job(self.workbench.store, job_id, before)
+        except TROUBLE as error:
+            self.refuse(error)
+            return
+        if detail.differs(before) and not get_current_worker().is_cancelled:
+            self.post_message(JobRead(detail))
+
+    @on(JobRead)
+    def _show(self, message: JobRead) -> None:
+        if message.detail.job_id != self._chosen:
+            return
+        self._detail = message.detail
+        entry = self._jobs.entry(self._chosen)
+        self.query_one(StageList).show(message.detail.stages, entry.error if entry else "")
+        self.query_one(LogView).show(message.detail.log)
+        self.query_one(LogView).border_title = f"log of job {message.detail.job_id}"
+        self._draw()
+
+    def _draw(self) -> None:
+        detail = self._detail
+        if detail is None:
+            return
+        metrics = detail.metrics
+        if self._metric not in metrics:
+            self._metric = metrics[0] if metrics else ""
+        plot = self.query_one(LossPlot)
+        plot.show(self._metric, detail.drawn(self._metric))
+        if len(metrics) > 1:
+            plot.border_subtitle = f"{metrics.index(self._metric) + 1} of {len(metrics)} · m next"
+
+    def action_metric(self) -> None:
+        if self._detail is not None and (metrics := self._detail.metrics):
+            self._metric = metrics[(metrics.index(self._metric) + 1) % len(metrics)]
+            self._draw()
+
+    def action_search(self) -> None:
+        if self._jobs.jobs:
+            self.query_one(LogView).search()
+
+    # --- steering -----------------------------------------------------------------------------------------------------
+
+    def action_new_run(self) -> None:
+        self.offer_run()
+
+    @work(thread=True, exclusive=True, group="offer")
+    def offer_run(self) -> None:
+        try:
+            self.post_message(RunOffered(tuple(recipe_choices()), tuple(board_choices())))
+        except TROUBLE as error:
+            self.refuse(error)
+
+    @on(RunOffered)
+    def _ask(self, message: RunOffered) -> None:
+        def wished(wish: RunWish | None) -> None:
+            if wish is not None:
+                self.start(wish)
+
+        data = self.workbench.data
+        folder = data if data is not None and data.is_dir() else None
+        self.app.push_screen(RunDialog(message.recipes, message.boards, folder), wished)
+
+    @work(thread=True, group="steer")
+    def start(self, wish: RunWish) -> None:
+        from evbench.jobs import engine
+
+        try:
+            job_id = engine.submit_run(self.workbench.workspace, wish.recipe, wish.data, wish.board)
+            engine.start(self.workbench.workspace, job_id)
+        except TROUBLE as error:
+            self.refuse(error)
+        else:
+            self.post_message(Submitted(job_id))
+
+    @on(Submitted)
+    def _follow(self, message: Submitted) -> None:
+        self._chosen = message.job_id
+        self.workbench.read_jobs()
+
+    def action_cancel(self) -> None:
+        if self._chosen is not None:
+            self.steer("cancel", self._chosen)
+
+    def action_resume(self) -> None:
+        if self._chosen is not None:
+            self.steer("resume", self._chosen)
+
+    @work(thread=True, group="steer")
+    def steer(self, what: str, job_id: int) -> None:
+        from evbench.jobs import engine
+
+        try:
+            if what == "cancel":
+                engine.cancel(self.workbench.workspace, job_id)
+            else:
+                engine.resume(self.workbench.workspace, job_id)
+                engine.start(self.workbench.workspace, job_id)
+        except TROUBLE as error:
+            self.refuse(error)
+        self.post_message(Submitted(job_id))

@@ -1,0 +1,160 @@
+"""What the Device pane shows: models to choose from, measurements of them, and how they stand against the budget."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from functools import cache
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from evbench.errors import EvbenchError
+
+if TYPE_CHECKING:
+    from evbench.jobs.store import ProfileRow, StageRow, Store
+    from evbench.tui.dialogs import Choice
+
+BUNDLED = "bundled"
+"""The value that stands for the bundled model."""
+
+
+@dataclass(frozen=True, slots=True)
+class LayerCost:
+    """What one layer costs. `share` of all cycles; `cycles_per_mac` is None where nothing is multiplied."""
+
+    index: int
+    name: str
+    kind: str
+    macs: int
+    cycles: int
+    cycles_per_mac: float | None
+    ms: float
+    share: float
+
+
+@dataclass(frozen=True, slots=True)
+class BudgetLine:
+    """One thing a model may use so much of, in the unit of `text`."""
+
+    name: str
+    used: float
+    limit: float
+
+    @property
+    def fraction(self) -> float:
+        return self.used / self.limit if self.limit else 0.0
+
+
+@dataclass(frozen=True, slots=True)
+class Measurement:
+    """One profile run as the pane shows it; sizes in bytes, times in milliseconds."""
+
+    id: int
+    job_id: int | None
+    board: str
+    model: str
+    modelled: bool
+    core_hz: int
+    build_id: str
+    total_cycles: int
+    latency_ms: float
+    layers: tuple[LayerCost, ...]
+    budget: tuple[BudgetLine, ...]
+    logits: tuple[float, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class DeviceState:
+    """All measurements, newest first, and the stages of the newest profile job."""
+
+    runs: tuple[Measurement, ...] = ()
+    job_id: int | None = None
+    stages: tuple[StageRow, ...] = ()
+
+
+def read_device(store: Store, job_id: int | None) -> DeviceState:
+    """Measurements of the workspace and the stages of one profile job."""
+    stages = tuple(store.stages(job_id)) if job_id is not None else ()
+    return DeviceState(tuple(measurement(row) for row in store.profile_runs()), job_id, stages)
+
+
+def measurement(row: ProfileRow) -> Measurement:
+    """A stored profile run, with shares and budget worked out."""
+    result = row.result
+    total = int(result["total_cycles"])
+    return Measurement(
+        row.id,
+        row.job_id,
+        row.board,
+        row.model,
+        bool(result["modelled"]),
+        int(result["core_hz"]),
+        str(result["build_id"]),
+        total,
+        float(result["latency_ms"]),
+        tuple(_layer(layer, total) for layer in result["layers"]),
+        _budget(result, _stack_room(row.board)),
+        tuple(float(value) for value in result["logits"]),
+    )
+
+
+def _layer(layer: dict[str, Any], total: int) -> LayerCost:
+    per_mac = layer.get("cycles_per_mac")
+    return LayerCost(
+        int(layer["index"]),
+        str(layer["name"]),
+        str(layer["kind"]),
+        int(layer["macs"]),
+        int(layer["cycles"]),
+        float(per_mac) if per_mac and layer["macs"] else None,
+        float(layer["ms"]),
+        layer["cycles"] / total if total else 0.0,
+    )
+
+
+def _budget(result: dict[str, Any], stack_room: int) -> tuple[BudgetLine, ...]:
+    from evbench.profiles import Budget
+
+    limits = Budget()
+    return (
+        BudgetLine("flash", result["flash_bytes"], limits.flash),
+        BudgetLine("RAM", result["ram_bytes"], limits.ram),
+        BudgetLine("stack", result["stack_bytes"], stack_room),
+        BudgetLine("latency", result["latency_ms"] * 1000, limits.latency),
+    )
+
+
+@cache
+def _stack_room(board: str) -> int:
+    """Bytes of the memory the stack lies in, or 0 where the board profile is not known any more."""
+    from evbench.profiles import load_board
+
+    try:
+        region = load_board(board).memory.get("dtcm")
+    except EvbenchError:
+        return 0
+    return region.size if region else 0
+
+
+def model_choices(store: Store) -> list[Choice]:
+    """The bundled model and the models that finished export stages of this workspace have left."""
+    from evbench.tui.dialogs import Choice
+
+    choices = [Choice(BUNDLED, "bundled model", "comes with evbench")]
+    seen: set[Path] = set()
+    for job in store.jobs():
+        for stage in store.stages(job.id):
+            if stage.name != "export" or stage.state not in ("done", "reused") or not stage.digest:
+                continue
+            path = model_folder(store.workspace.artifact_dir(stage.digest))
+            if path is not None and path not in seen:
+                seen.add(path)
+                choices.append(Choice(str(path), stage.approach or path.name, f"job {job.id}, {job.recipe}"))
+    return choices
+
+
+def model_folder(artifact: Path) -> Path | None:
+    """The folder of a model in what an export stage has left, or None."""
+    for folder in (artifact, artifact / "model"):
+        if (folder / "graph.safetensors").is_file():
+            return folder
+    return None

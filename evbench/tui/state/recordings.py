@@ -1,0 +1,185 @@
+"""What the Data pane shows: folders of recordings, one recording read whole, one window of it as a voxel grid."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+
+from evbench.errors import EvbenchError, RecordingError
+from evbench.events.stream import EventStream, SensorGeometry
+
+SUFFIXES = frozenset({".aedat", ".aedat4", ".dat", ".bin", ".bs2", ".raw", ".es"})
+"""Files listed as recordings; `o` opens any other file too, since the format is found by content."""
+
+LENGTHS = (1_000, 2_000, 5_000, 10_000, 20_000, 50_000, 100_000, 200_000, 500_000, 1_000_000)
+"""Window lengths to choose from, microseconds."""
+
+BINS = (1, 2, 3, 4, 5, 8, 10)
+"""Numbers of time bins to choose from."""
+
+_SPANS = 400
+_DEPTH = 4
+_LARGEST_SIDE = 256
+
+
+@dataclass(frozen=True, slots=True)
+class FolderState:
+    """A folder with recordings below it; `note` says why there are none."""
+
+    name: str
+    path: Path
+    folders: tuple[FolderState, ...] = ()
+    files: tuple[Path, ...] = ()
+    note: str = ""
+
+    @property
+    def recordings(self) -> int:
+        """How many recordings lie in it and below."""
+        return len(self.files) + sum(folder.recordings for folder in self.folders)
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class RecordingState:
+    """One recording. rates: [spans] events per second over equal parts of its length; times in microseconds."""
+
+    path: Path
+    format: str
+    geometry: SensorGeometry
+    stream: EventStream
+    on: int
+    t_first: int
+    t_last: int
+    monotonic: bool
+    warnings: tuple[str, ...]
+    rates: NDArray[np.float64]
+
+    @property
+    def events(self) -> int:
+        return len(self.stream)
+
+    @property
+    def duration(self) -> int:
+        return self.t_last - self.t_first
+
+    def windows(self, duration: int) -> int:
+        """How many windows of `duration` microseconds it has, empty ones included."""
+        if not self.events:
+            return 0
+        return self.t_last // duration - self.t_first // duration + 1
+
+    def window_at(self, t: int, duration: int) -> int:
+        """The number of the window that holds the time `t`."""
+        return max(0, min(t // duration - self.t_first // duration, self.windows(duration) - 1))
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class WindowState:
+    """One window of a recording. grid: uint8 [2, bins, h, w], counts of blocks of `block` x `block` pixels."""
+
+    path: Path
+    number: int
+    windows: int
+    t0: int
+    duration: int
+    events: int
+    zero_share: float
+    block: int
+    grid: NDArray[np.uint8]
+
+
+def read_folder(path: Path, name: str | None = None) -> FolderState:
+    """The recordings at and below `path`, sorted as people count; a file makes a folder of one."""
+    name = name or path.name or str(path)
+    if path.is_file():
+        return FolderState(name, path, (), (path,))
+    if not path.is_dir():
+        return FolderState(name, path, note="not found")
+    try:
+        found = _folder(path, name, 0)
+    except OSError as error:
+        return FolderState(name, path, note=error.strerror or "cannot be read")
+    return found if found.recordings else replace(found, note="no recordings")
+
+
+def _folder(path: Path, name: str, depth: int) -> FolderState:
+    folders, files = [], []
+    for entry in sorted(path.iterdir(), key=_natural):
+        if entry.name.startswith("."):
+            continue
+        if entry.is_dir():
+            if depth < _DEPTH and (below := _folder(entry, entry.name, depth + 1)).recordings:
+                folders.append(below)
+        elif entry.suffix.lower() in SUFFIXES:
+            files.append(entry)
+    return FolderState(name, path, tuple(folders), tuple(files))
+
+
+def _natural(path: Path) -> list[tuple[int, str]]:
+    return [(int(part), "") if part.isdigit() else (-1, part) for part in re.split(r"(\d+)", path.name.lower())]
+
+
+def read_recording(path: Path) -> RecordingState:
+    """Read a recording whole. Raises RecordingError when nothing of it can be read."""
+    from evbench.events.recording import open_recording
+    from evbench.events.windows import in_time_order, is_monotonic
+
+    try:
+        recording = open_recording(path)
+        stream = recording.read()
+        warnings = tuple(recording.warnings)
+    except EvbenchError:
+        raise
+    except OSError as error:
+        raise RecordingError(error.strerror or "The file cannot be read", where=str(path)) from error
+    monotonic = is_monotonic(stream.t)
+    stream = in_time_order(stream)
+    first, last = (int(stream.t[0]), int(stream.t[-1])) if len(stream) else (0, 0)
+    return RecordingState(
+        path,
+        recording.format,
+        recording.geometry,
+        stream,
+        int(np.count_nonzero(stream.on)),
+        first,
+        last,
+        monotonic,
+        warnings,
+        _rates(stream.t),
+    )
+
+
+def _rates(t: NDArray[np.int64]) -> NDArray[np.float64]:
+    if not len(t) or t[-1] == t[0]:
+        return np.zeros(0)
+    edges = np.linspace(t[0], t[-1], _SPANS + 1)
+    counts = np.diff(np.searchsorted(t, edges[:-1]), append=len(t))[:_SPANS]
+    return counts * (1e6 * _SPANS / float(t[-1] - t[0]))
+
+
+def read_window(recording: RecordingState, number: int, duration: int, bins: int) -> WindowState:
+    """Count the events of window `number`, which is brought into range. The recording must have events."""
+    from evbench.events.voxel import voxelize
+
+    windows = recording.windows(duration)
+    number = max(0, min(number, windows - 1))
+    t0 = (recording.t_first // duration + number) * duration
+    part = recording.stream[
+        int(np.searchsorted(recording.stream.t, t0)) : int(np.searchsorted(recording.stream.t, t0 + duration))
+    ]
+    height, width = recording.geometry.height, recording.geometry.width
+
+    def counts(block: int) -> NDArray[np.uint8]:
+        size = (-(-height // block), -(-width // block))
+        x, y = part.x // block, part.y // block
+        return voxelize(part.t, x, y, part.on, t0=t0, duration=duration, bins=bins, size=size)
+
+    grid = counts(1)
+    zero_share = 1 - np.count_nonzero(grid) / grid.size
+    block = -(-max(height, width) // _LARGEST_SIDE)
+    if block > 1:
+        grid = counts(block)
+    return WindowState(recording.path, number, windows, t0, duration, len(part), zero_share, block, grid)
