@@ -1,0 +1,56 @@
+"""One measurement of a build on a board: cycles per layer, logits, memory."""
+
+from __future__ import annotations
+
+from dataclasses import asdict, dataclass
+from typing import Any
+
+
+@dataclass(frozen=True, slots=True)
+class LayerCycles:
+    """What one layer cost. cycles_per_mac is None for layers that do not multiply."""
+
+    index: int
+    name: str
+    kind: str
+    macs: int
+    cycles: int
+    cycles_per_mac: float | None
+    ms: float
+
+
+@dataclass(frozen=True, slots=True)
+class WindowCycles:
+    """One measured window: events on its voxel grid, cycles of all layers, logits."""
+
+    events: int
+    total_cycles: int
+    logits: tuple[float, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class ProfileRun:
+    """A profile run. Layers, totals and logits are those of the window with the median total.
+
+    modelled: the cycles come from a timing model, not from silicon. data_cache_cycles: how many of each layer's cycles
+    are data-cache misses, measured on one window and charged to all; empty where the board counts for itself or the
+    pass was off.
+    """
+
+    board: str
+    modelled: bool
+    core_hz: int
+    build_id: str
+    layers: tuple[LayerCycles, ...]
+    total_cycles: int
+    latency_ms: float
+    flash_bytes: int
+    ram_bytes: int
+    stack_bytes: int
+    logits: tuple[float, ...]
+    windows: tuple[WindowCycles, ...]
+    data_cache_cycles: tuple[int, ...] = ()
+
+    def to_json(self) -> dict[str, Any]:
+        """The run as plain lists, dicts and numbers."""
+        return asdict(self)

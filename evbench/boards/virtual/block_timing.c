@@ -1,0 +1,216 @@
+// Counts cycles while Unicorn runs: called once per basic block, and, in the data-cache pass, once per access.
+//
+// The cost of a block depends on the block before it; Python computes it once per pair and it is kept in a hash
+// table. Added here: branch prediction, the instruction cache, the data cache and the wait states behind them.
+// Caches are those of the STM32H743 (RM0433 section 2): 16 KiB each, lines of 32 bytes, instruction cache 2-way, data
+// cache 4-way; replacement is least-recently-used there and round robin here.
+#include "block_timing.h"
+
+enum {
+  EDGE_BITS = 16,
+  EDGE_LIMIT = 3 << (EDGE_BITS - 2),  // the table starts anew when it is three quarters full
+  LINE_BITS = 5,
+  INSTRUCTION_SETS = 256,
+  DATA_SETS = 128,
+  DATA_WAYS = 4,
+  PREDICTOR_ENTRIES = 1024,
+  REGIONS = 8,
+  MISPREDICTION_CYCLES = 7,  // 6 to 8, by how early the flags are set: jnk0le/random doc/cortex_m7.md
+  INDIRECT_CYCLES = 3,       // a target that is not in the instruction itself
+  MEMORY_WRITE = 17,         // UC_MEM_WRITE
+  WRITE_MISS_SHIFT = 2,      // the store buffer hides three quarters of a write miss
+  NO_ADDRESS = 0xFFFFFFFF,
+};
+
+enum branch { BRANCH_NONE, BRANCH_CONDITIONAL, BRANCH_RETURN, BRANCH_INDIRECT };
+
+typedef struct {
+  uint32_t previous, current;
+  uint32_t cost;  // sixteenths of a cycle
+  uint16_t instructions;
+  uint8_t branch;
+} edge;
+
+// Memory that goes through the caches; costs are cycles per missed line.
+typedef struct {
+  uint32_t start, end, instruction_miss, data_miss;
+} region;
+
+// Returns cost in sixteenths | instructions << 32 | branch << 48.
+typedef uint64_t (*edge_cost_fn)(uint32_t previous, uint32_t address, uint32_t size, uint32_t taken);
+typedef int (*stop_fn)(uc_engine *);
+
+typedef struct {
+  uint64_t cycles, instructions, blocks, mispredictions, instruction_misses, data_misses, data_accesses, edges;
+  volatile uint32_t stop_requested;
+  uint32_t timed;
+  uint32_t previous, previous_end, previous_branch;
+  edge_cost_fn edge_cost;
+  stop_fn stop;
+  region regions[REGIONS];
+  uint8_t predictor[PREDICTOR_ENTRIES];
+  uint32_t instruction_lines[INSTRUCTION_SETS][2];
+  uint8_t instruction_victim[INSTRUCTION_SETS];
+  uint32_t data_lines[DATA_SETS][DATA_WAYS];
+  uint8_t data_victim[DATA_SETS];
+  edge edges_known[1 << EDGE_BITS];
+} block_timing;
+
+EXPORT uint32_t block_timing_size(void) { return sizeof(block_timing); }
+
+// Forgets costs, predictions and cached lines, as after new code in flash; counters go on.
+EXPORT void block_timing_forget(block_timing *timing) {
+  timing->edges = 0;
+  timing->previous = timing->previous_end = NO_ADDRESS;
+  timing->previous_branch = BRANCH_NONE;
+  for (uint32_t i = 0; i < 1u << EDGE_BITS; i++) timing->edges_known[i] = (edge){0};
+  for (uint32_t i = 0; i < PREDICTOR_ENTRIES; i++) timing->predictor[i] = 0;
+  for (uint32_t i = 0; i < INSTRUCTION_SETS; i++) {
+    timing->instruction_lines[i][0] = timing->instruction_lines[i][1] = NO_ADDRESS;
+    timing->instruction_victim[i] = 0;
+  }
+  for (uint32_t i = 0; i < DATA_SETS; i++) {
+    for (uint32_t way = 0; way < DATA_WAYS; way++) timing->data_lines[i][way] = NO_ADDRESS;
+    timing->data_victim[i] = 0;
+  }
+}
+
+EXPORT void block_timing_init(block_timing *timing, edge_cost_fn edge_cost, stop_fn stop) {
+  timing->edge_cost = edge_cost;
+  timing->stop = stop;
+  timing->timed = 1;
+  block_timing_forget(timing);
+}
+
+EXPORT void block_timing_region(block_timing *timing, uint32_t index, uint32_t start, uint32_t size,
+                                uint32_t instruction_miss, uint32_t data_miss) {
+  timing->regions[index] = (region){start, start + size, instruction_miss, data_miss};
+}
+
+EXPORT void block_timing_set_timed(block_timing *timing, uint32_t timed) {
+  timing->timed = timed;
+  timing->previous = timing->previous_end = NO_ADDRESS;
+  timing->previous_branch = BRANCH_NONE;
+}
+
+EXPORT void block_timing_request_stop(block_timing *timing, uint32_t requested) { timing->stop_requested = requested; }
+
+EXPORT uint64_t block_timing_cycles(const block_timing *timing) { return timing->cycles / CYCLE_FRACTION; }
+
+// cycles, instructions, blocks, mispredictions, instruction misses, data misses, data accesses, edges
+EXPORT void block_timing_counters(const block_timing *timing, uint64_t *out) {
+  const uint64_t *counter = &timing->cycles;
+  for (uint32_t i = 0; i < 8; i++) out[i] = counter[i];
+  out[0] /= CYCLE_FRACTION;
+}
+
+static const region *find_region(const block_timing *timing, uint32_t address) {
+  for (uint32_t i = 0; i < REGIONS; i++) {
+    if (address >= timing->regions[i].start && address < timing->regions[i].end) return &timing->regions[i];
+  }
+  return 0;
+}
+
+static void fetch_line(block_timing *timing, uint32_t line, uint32_t miss_cycles) {
+  uint32_t set = line & (INSTRUCTION_SETS - 1);
+  uint32_t *ways = timing->instruction_lines[set];
+  if (ways[0] == line) {
+    timing->instruction_victim[set] = 1;
+  } else if (ways[1] == line) {
+    timing->instruction_victim[set] = 0;
+  } else {
+    timing->instruction_misses++;
+    timing->cycles += (uint64_t)miss_cycles * CYCLE_FRACTION;
+    uint8_t victim = timing->instruction_victim[set];
+    ways[victim] = line;
+    timing->instruction_victim[set] = !victim;
+  }
+}
+
+static void fetch(block_timing *timing, uint32_t address, uint32_t size) {
+  uint32_t first = address >> LINE_BITS, last = (address + size - 1) >> LINE_BITS;
+  for (uint32_t line = first; line <= last; line++) {
+    uint32_t *ways = timing->instruction_lines[line & (INSTRUCTION_SETS - 1)];
+    if (ways[0] == line) {
+      timing->instruction_victim[line & (INSTRUCTION_SETS - 1)] = 1;
+      continue;
+    }
+    const region *where = find_region(timing, line << LINE_BITS);
+    if (where) fetch_line(timing, line, where->instruction_miss);
+  }
+}
+
+// A two-bit counter per branch address, 0 and 1 predicting "not taken".
+static void predict(block_timing *timing, uint32_t branch_end, uint32_t taken) {
+  uint8_t *state = &timing->predictor[(branch_end >> 1) & (PREDICTOR_ENTRIES - 1)];
+  if ((*state >= 2) != taken) {
+    timing->mispredictions++;
+    timing->cycles += MISPREDICTION_CYCLES * CYCLE_FRACTION;
+  }
+  if (taken && *state < 3) (*state)++;
+  if (!taken && *state > 0) (*state)--;
+}
+
+static edge *find_edge(block_timing *timing, uint32_t address, uint32_t size, uint32_t taken) {
+  uint32_t hash = ((address >> 1) * 2654435761u ^ (timing->previous >> 1) * 0x9E3779B1u) >> (32 - EDGE_BITS);
+  for (;; hash = (hash + 1) & ((1u << EDGE_BITS) - 1)) {
+    edge *found = &timing->edges_known[hash];
+    if (found->current == address && found->previous == timing->previous && found->instructions) return found;
+    if (!found->instructions) {
+      if (timing->edges >= EDGE_LIMIT) {
+        for (uint32_t i = 0; i < 1u << EDGE_BITS; i++) timing->edges_known[i] = (edge){0};
+        timing->edges = 0;
+      }
+      uint64_t cost = timing->edge_cost(timing->previous, address, size, taken);
+      uint16_t instructions = (uint16_t)(cost >> 32);
+      *found = (edge){timing->previous, address, (uint32_t)cost, instructions ? instructions : 1, (uint8_t)(cost >> 48)};
+      timing->edges++;
+      return found;
+    }
+  }
+}
+
+// UC_HOOK_BLOCK
+EXPORT void block_timing_block(uc_engine *uc, uint64_t where, uint32_t size, void *user) {
+  block_timing *timing = user;
+  uint32_t address = (uint32_t)where;
+  if (timing->stop_requested) {  // the block runs, and is counted, when the machine goes on
+    timing->stop(uc);
+    return;
+  }
+  timing->blocks++;
+  if (!timing->timed) return;
+  uint32_t taken = address != timing->previous_end;
+  edge *known = find_edge(timing, address, size, taken);
+  timing->cycles += known->cost;
+  timing->instructions += known->instructions;
+  if (timing->previous_branch == BRANCH_CONDITIONAL) {
+    predict(timing, timing->previous_end, taken);
+  } else if (timing->previous_branch == BRANCH_INDIRECT) {
+    timing->cycles += INDIRECT_CYCLES * CYCLE_FRACTION;
+  }
+  fetch(timing, address, size);
+  timing->previous = address;
+  timing->previous_end = address + size;
+  timing->previous_branch = known->branch;
+}
+
+// UC_HOOK_MEM_READ | UC_HOOK_MEM_WRITE, in the data-cache pass only
+EXPORT void block_timing_access(uc_engine *uc, int type, uint64_t where, int size, int64_t value, void *user) {
+  (void)uc, (void)size, (void)value;
+  block_timing *timing = user;
+  uint32_t line = (uint32_t)where >> LINE_BITS, set = line & (DATA_SETS - 1);
+  uint32_t *ways = timing->data_lines[set];
+  timing->data_accesses++;
+  for (uint32_t way = 0; way < DATA_WAYS; way++) {
+    if (ways[way] == line) return;
+  }
+  const region *from = find_region(timing, (uint32_t)where);
+  if (!from || !from->data_miss) return;
+  timing->data_misses++;
+  uint8_t victim = timing->data_victim[set];
+  ways[victim] = line;
+  timing->data_victim[set] = (victim + 1) & (DATA_WAYS - 1);
+  uint64_t cost = (uint64_t)from->data_miss * CYCLE_FRACTION;
+  timing->cycles += type == MEMORY_WRITE ? cost >> WRITE_MISS_SHIFT : cost;
+}
