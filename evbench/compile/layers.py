@@ -1,0 +1,229 @@
+"""One operator of an IntegerGraph to the call of its kernel: the constants laid out as firmware/kernels read them."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from evbench.errors import BuildError
+from evbench.graph.execute import multipliers
+from evbench.graph.model import (
+    Add,
+    Conv2d,
+    DType,
+    GlobalAveragePool,
+    IntegerGraph,
+    Linear,
+    MaxPool2d,
+    Operator,
+    Tensor,
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Call:
+    """A layer in C: the kernel's name, the constant it takes, and the statement that runs it."""
+
+    kernel: str
+    definition: str
+    statement: str
+
+
+@dataclass(slots=True)
+class Constants:
+    """The bytes of weights.bin, filled layer by layer; every array starts on a multiple of eight bytes."""
+
+    parts: list[bytes] = field(default_factory=list)
+    size: int = 0
+
+    def add(self, array: NDArray[Any]) -> str:
+        """Append an array in little-endian order; returns the C expression of its address."""
+        content = np.ascontiguousarray(array, array.dtype.newbyteorder("<")).tobytes()
+        content += bytes(-len(content) % 8)
+        self.parts.append(content)
+        self.size += len(content)
+        return f"EV_CONSTANTS({self.size - len(content)})"
+
+    def content(self) -> bytes:
+        return b"".join(self.parts)
+
+
+def lower_operator(
+    graph: IntegerGraph, operator: Operator, number: int, index: Mapping[str, int], constants: Constants
+) -> Call:
+    """The kernel call of layer `number`; raises BuildError naming the layer when firmware has no kernel for it."""
+    sources = [graph.tensors[name] for name in operator.inputs]
+    output = graph.tensors[operator.output]
+    places = [_address(graph, name, index) for name in operator.inputs]
+    target = f"TENSOR_{index[operator.output]}"
+    layer = _Layer(graph, operator, number, sources, output, constants)
+    match operator:
+        case Conv2d():
+            return layer.conv2d(operator, places[0], target)
+        case Linear():
+            return layer.linear(operator, places[0], target)
+        case GlobalAveragePool():
+            return layer.average(places[0], target)
+        case MaxPool2d():
+            return layer.maximum(operator, places[0], target)
+        case Add():
+            return layer.add(operator, places, target)
+        case _:
+            raise BuildError(
+                f"Firmware has no kernel for {operator.kind}",
+                where=f"layer '{operator.name}'",
+                remedy="Replace it by a convolution, linear layer, pooling or addition",
+            )
+
+
+@dataclass(frozen=True, slots=True)
+class _Layer:
+    graph: IntegerGraph
+    operator: Operator
+    number: int
+    sources: list[Tensor]
+    output: Tensor
+    constants: Constants
+
+    def conv2d(self, operator: Conv2d, source: str, target: str) -> Call:
+        given = self.sources[0]
+        depthwise = operator.groups > 1
+        family = "ev_depthwise" if depthwise else "ev_conv2d"
+        weight = operator.weight[:, 0].transpose(1, 2, 0) if depthwise else operator.weight.transpose(0, 2, 3, 1)
+        window = self._window(operator.weight.shape[2:], operator.stride, operator.padding)
+        fields = {"window": window, "weight": self.constants.add(weight)}
+        if operator.weight.dtype.kind == "f":
+            self._plain_counts()
+            fields |= {"bias": self.constants.add(operator.bias), "relu": str(int(operator.relu))}
+            return self._call(f"{family}_{given.dtype}f32", "ev_conv2d_f32", fields, f"{source}, {target}")
+        fields |= {
+            "bias": self.constants.add(self._folded(operator)),
+            "in_zero": str(given.zero_point),
+            "out": self._requant(operator.relu),
+        }
+        return self._call(f"{family}_{given.dtype}s8", "ev_conv2d_s8", fields, f"{source}, {target}")
+
+    def linear(self, operator: Linear, source: str, target: str) -> Call:
+        given = self.sources[0]
+        outputs = len(operator.weight)
+        weight = operator.weight
+        if len(given.shape) == 3:
+            weight = weight.reshape(outputs, *given.shape).transpose(0, 2, 3, 1).reshape(outputs, -1)
+        fields = {"inputs": str(weight.shape[1]), "outputs": str(outputs), "weight": self.constants.add(weight)}
+        places = f"{source}, {target}"
+        if operator.weight.dtype.kind == "f":
+            self._plain_counts()
+            fields |= {"bias": self.constants.add(operator.bias), "relu": str(int(operator.relu))}
+            return self._call(f"ev_linear_{given.dtype}f32", "ev_linear_weights_f32", fields, places)
+        fields["bias"] = self.constants.add(self._folded(operator))
+        if self.output.dtype.is_float:
+            fields["multiplier"] = self.constants.add(multipliers(self.graph, operator))
+            fields["relu"] = str(int(operator.relu))
+            return self._call(f"ev_linear_{given.dtype}s8_f32", "ev_linear_s8_logits", fields, places)
+        fields["out"] = self._requant(operator.relu)
+        return self._call(f"ev_linear_{given.dtype}s8", "ev_linear_s8", fields, places)
+
+    def average(self, source: str, target: str) -> Call:
+        given = self.sources[0]
+        channels, height, width = given.shape
+        if given.dtype.is_float:
+            return Call("ev_avgpool_f32", "", f"ev_avgpool_f32({height * width}, {channels}, {source}, {target});")
+        fields = {
+            "positions": str(height * width),
+            "channels": str(channels),
+            "in_zero": str(given.zero_point),
+            "out": self._requant(relu=False),
+        }
+        return self._call(f"ev_avgpool_{given.dtype}", "ev_avgpool", fields, f"{source}, {target}")
+
+    def maximum(self, operator: MaxPool2d, source: str, target: str) -> Call:
+        kernel = f"ev_maxpool_{self.sources[0].dtype}"
+        window = self._window(operator.kernel, operator.stride, operator.padding)
+        definition = f"{self._title()}static const ev_window layer_{self.number} = {window};"
+        return Call(kernel, definition, f"{kernel}(&layer_{self.number}, {source}, {target});")
+
+    def add(self, operator: Add, places: list[str], target: str) -> Call:
+        if self.output.dtype.is_float:
+            relu = int(operator.relu)
+            places_text = f"{places[0]}, {places[1]}, {target}"
+            return Call("ev_add_f32", "", f"ev_add_f32({self.output.size}, {relu}, {places_text});")
+        pairs = list(zip(self.sources, multipliers(self.graph, operator)[:2], places, strict=True))
+        # Addition commutes, in float32 too: one kernel serves both mixed orders.
+        (a, scale_a, place_a), (b, scale_b, place_b) = sorted(pairs, key=lambda pair: pair[0].dtype is not DType.U8)
+        low, high = self._clamp(operator.relu)
+        fields = {
+            "size": str(self.output.size),
+            "zero_a": str(a.zero_point),
+            "zero_b": str(b.zero_point),
+            "scale_a": float_literal(scale_a),
+            "scale_b": float_literal(scale_b),
+            "scale": float_literal(multipliers(self.graph, operator)[2]),
+            "zero": str(self.output.zero_point),
+            "low": str(low),
+            "high": str(high),
+        }
+        return self._call(f"ev_add_{a.dtype}{b.dtype}", "ev_add", fields, f"{place_a}, {place_b}, {target}")
+
+    def _call(self, kernel: str, kind: str, fields: Mapping[str, str], places: str) -> Call:
+        body = "".join(f"    .{name} = {value},\n" for name, value in fields.items())
+        definition = f"{self._title()}static const {kind} layer_{self.number} = {{\n{body}}};"
+        return Call(kernel, definition, f"{kernel}(&layer_{self.number}, {places});")
+
+    def _title(self) -> str:
+        shapes = " and ".join("x".join(map(str, source.shape)) for source in self.sources)
+        name = "".join(c if c.isalnum() or c in "._-" else "_" for c in self.operator.name)
+        return f"/* {name}: {self.operator.kind}, {shapes} -> {'x'.join(map(str, self.output.shape))} */\n"
+
+    def _window(self, kernel: tuple[int, ...], stride: tuple[int, int], padding: tuple[int, int, int, int]) -> str:
+        channels, height, width = self.sources[0].shape
+        outputs, rows, columns = self.output.shape
+        return (
+            f"{{.in_h = {height}, .in_w = {width}, .in_c = {channels}, "
+            f".out_h = {rows}, .out_w = {columns}, .out_c = {outputs}, "
+            f".kernel_h = {kernel[0]}, .kernel_w = {kernel[1]}, .stride_h = {stride[0]}, .stride_w = {stride[1]}, "
+            f".pad_top = {padding[0]}, .pad_left = {padding[1]}}}"
+        )
+
+    def _clamp(self, relu: bool) -> tuple[int, int]:
+        info = np.iinfo(self.output.dtype.numpy)
+        return (self.output.zero_point if relu else int(info.min)), int(info.max)
+
+    def _requant(self, relu: bool) -> str:
+        low, high = self._clamp(relu)
+        multiplier = self.constants.add(multipliers(self.graph, self.operator))
+        return f"{{.multiplier = {multiplier}, .zero = {self.output.zero_point}, .low = {low}, .high = {high}}}"
+
+    def _folded(self, operator: Conv2d | Linear) -> NDArray[np.int32]:
+        """The bias minus input zero point times the sum of each output's weights."""
+        sums = operator.weight.astype(np.int64).reshape(len(operator.weight), -1).sum(axis=1)
+        folded = operator.bias.astype(np.int64) - self.sources[0].zero_point * sums
+        if np.abs(folded).max(initial=0) > np.iinfo(np.int32).max:
+            raise BuildError(
+                "The bias and the input's zero point do not fit 32 bits together",
+                where=f"layer '{operator.name}'",
+                remedy="Quantise the network again; its scales are far apart",
+            )
+        return folded.astype(np.int32)
+
+    def _plain_counts(self) -> None:
+        """Float kernels read 8-bit inputs as the counts they are."""
+        given = self.sources[0]
+        if not given.dtype.is_float and (given.dtype is not DType.U8 or given.scale != 1.0 or given.zero_point != 0):
+            raise BuildError(
+                f"Float weights on an input of type {given.dtype}, scale {given.scale}, zero point {given.zero_point}",
+                where=f"layer '{self.operator.name}'",
+                remedy="Feed float layers with event counts (u8, scale 1, zero point 0) or with float activations",
+            )
+
+
+def _address(graph: IntegerGraph, name: str, index: Mapping[str, int]) -> str:
+    return "input" if name in graph.inputs else f"TENSOR_{index[name]}"
+
+
+def float_literal(value: float | np.float32) -> str:
+    """A C literal that is exactly `value` rounded to float32."""
+    return f"{float(np.float32(value)).hex()}f"

@@ -1,0 +1,4 @@
+/* 2-D convolution in float32. */
+#define EV_KERNEL ev_conv2d_f32f32
+#define EV_INPUT float
+#include "ev_conv2d_float.h"

@@ -1,0 +1,75 @@
+/* Body of the float convolutions. The including file defines EV_KERNEL, its name, and EV_INPUT, the input's type.
+ *
+ * Each output adds its bias first and then the taps by row, column and channel; four outputs at a time hide the
+ * latency of the adder without changing any output's order. */
+#include "ev_kernels.h"
+#include "ev_taps.h"
+
+static inline float rectify(float value, int32_t relu) {
+    return relu && value < 0.0f ? 0.0f : value;
+}
+
+static inline void dot4(const EV_INPUT *input, const float *weight, int32_t step, int32_t count, float *acc) {
+    const float *w0 = weight, *w1 = weight + step, *w2 = w1 + step, *w3 = w2 + step;
+    float a0 = acc[0], a1 = acc[1], a2 = acc[2], a3 = acc[3];
+    for (int32_t i = 0; i < count; i++) {
+        float x = (float)input[i];
+        a0 += x * w0[i];
+        a1 += x * w1[i];
+        a2 += x * w2[i];
+        a3 += x * w3[i];
+    }
+    acc[0] = a0;
+    acc[1] = a1;
+    acc[2] = a2;
+    acc[3] = a3;
+}
+
+static inline float dot1(const EV_INPUT *input, const float *weight, int32_t count, float acc) {
+    for (int32_t i = 0; i < count; i++) {
+        acc += (float)input[i] * weight[i];
+    }
+    return acc;
+}
+
+void EV_KERNEL(const ev_conv2d_f32 *layer, const EV_INPUT *input, float *output) {
+    const ev_window *window = &layer->window;
+    const int32_t tap_row = window->kernel_w * window->in_c;
+    const int32_t tap_all = window->kernel_h * tap_row;
+    const int32_t image_row = window->in_w * window->in_c;
+    for (int32_t y = 0; y < window->out_h; y++) {
+        ev_taps rows = ev_taps_at(y, window->stride_h, window->pad_top, window->kernel_h, window->in_h);
+        for (int32_t x = 0; x < window->out_w; x++) {
+            ev_taps columns = ev_taps_at(x, window->stride_w, window->pad_left, window->kernel_w, window->in_w);
+            const EV_INPUT *corner =
+                input + (rows.start + rows.first) * image_row + (columns.start + columns.first) * window->in_c;
+            const int32_t skipped = rows.first * tap_row + columns.first * window->in_c;
+            const int32_t count = (columns.last - columns.first) * window->in_c;
+            int32_t o = 0;
+            for (; o + 4 <= window->out_c; o += 4) {
+                float acc[4] = {layer->bias[o], layer->bias[o + 1], layer->bias[o + 2], layer->bias[o + 3]};
+                const EV_INPUT *pixels = corner;
+                const float *weight = layer->weight + o * tap_all + skipped;
+                for (int32_t ky = rows.first; ky < rows.last; ky++) {
+                    dot4(pixels, weight, tap_all, count, acc);
+                    pixels += image_row;
+                    weight += tap_row;
+                }
+                for (int32_t k = 0; k < 4; k++) {
+                    *output++ = rectify(acc[k], layer->relu);
+                }
+            }
+            for (; o < window->out_c; o++) {
+                float acc = layer->bias[o];
+                const EV_INPUT *pixels = corner;
+                const float *weight = layer->weight + o * tap_all + skipped;
+                for (int32_t ky = rows.first; ky < rows.last; ky++) {
+                    acc = dot1(pixels, weight, count, acc);
+                    pixels += image_row;
+                    weight += tap_row;
+                }
+                *output++ = rectify(acc, layer->relu);
+            }
+        }
+    }
+}

@@ -1,0 +1,4 @@
+/* 2-D convolution of signed 8-bit activations with signed 8-bit weights. */
+#define EV_KERNEL ev_conv2d_s8s8
+#define EV_INPUT int8_t
+#include "ev_conv2d_integer.h"

@@ -1,0 +1,4 @@
+/* Depthwise convolution in float32. */
+#define EV_KERNEL ev_depthwise_f32f32
+#define EV_INPUT float
+#include "ev_depthwise_float.h"

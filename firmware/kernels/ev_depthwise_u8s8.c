@@ -1,0 +1,4 @@
+/* Depthwise convolution of unsigned 8-bit activations with signed 8-bit weights. */
+#define EV_KERNEL ev_depthwise_u8s8
+#define EV_INPUT uint8_t
+#include "ev_depthwise_integer.h"

@@ -1,0 +1,115 @@
+/* Every kernel of evbench: what it computes, on which types, and the constants it takes.
+ *
+ * Activations are stored height, width, channel (NHWC without N); sizes are in elements. Names end in the input's type
+ * and the weights' type: u8s8 reads uint8_t activations and int8_t weights. An 8-bit output may be signed or unsigned:
+ * only the clamp [low, high] differs. Integer results are exact and equal on every machine; see ev_requantise.h for the
+ * one rounding step. Float kernels add in a fixed order without fused multiply-add, so they too agree everywhere. */
+#ifndef EV_KERNELS_H
+#define EV_KERNELS_H
+
+#include <stdint.h>
+
+/* A window sliding over an image. Taps outside the image are real zero (pooling: they never win). */
+typedef struct {
+    int32_t in_h, in_w, in_c;
+    int32_t out_h, out_w, out_c;
+    int32_t kernel_h, kernel_w;
+    int32_t stride_h, stride_w;
+    int32_t pad_top, pad_left;
+} ev_window;
+
+/* y = clamp(round_half_even((float)acc * multiplier[channel]) + zero, low, high). */
+typedef struct {
+    const float *multiplier;
+    int32_t zero, low, high;
+} ev_requant;
+
+/* weight: [out_c][kernel_h][kernel_w][in_c], depthwise: [kernel_h][kernel_w][channel].
+ * bias: [out_c], with in_zero * (sum of the channel's weights) already subtracted. */
+typedef struct {
+    ev_window window;
+    const int8_t *weight;
+    const int32_t *bias;
+    int32_t in_zero;
+    ev_requant out;
+} ev_conv2d_s8;
+
+/* Weights as above, in float32; relu is 0 or 1. */
+typedef struct {
+    ev_window window;
+    const float *weight;
+    const float *bias;
+    int32_t relu;
+} ev_conv2d_f32;
+
+/* weight: [outputs][inputs], inputs in the order the activation is stored; bias: [outputs], zero point folded in. */
+typedef struct {
+    int32_t inputs, outputs;
+    const int8_t *weight;
+    const int32_t *bias;
+    ev_requant out;
+} ev_linear_s8;
+
+/* result = (float)acc * multiplier[output], then rectified when relu is 1. */
+typedef struct {
+    int32_t inputs, outputs;
+    const int8_t *weight;
+    const int32_t *bias;
+    const float *multiplier;
+    int32_t relu;
+} ev_linear_s8_logits;
+
+typedef struct {
+    int32_t inputs, outputs;
+    const float *weight;
+    const float *bias;
+    int32_t relu;
+} ev_linear_weights_f32;
+
+/* Mean over all positions of each channel; out.multiplier points to one value. */
+typedef struct {
+    int32_t positions, channels;
+    int32_t in_zero;
+    ev_requant out;
+} ev_avgpool;
+
+/* y = clamp(round_half_even(((float)(a - zero_a) * scale_a + (float)(b - zero_b) * scale_b) / scale) + zero). */
+typedef struct {
+    int32_t size;
+    int32_t zero_a, zero_b;
+    float scale_a, scale_b, scale;
+    int32_t zero, low, high;
+} ev_add;
+
+void ev_conv2d_u8s8(const ev_conv2d_s8 *layer, const uint8_t *input, uint8_t *output);
+void ev_conv2d_s8s8(const ev_conv2d_s8 *layer, const int8_t *input, uint8_t *output);
+void ev_conv2d_u8f32(const ev_conv2d_f32 *layer, const uint8_t *input, float *output);
+void ev_conv2d_f32f32(const ev_conv2d_f32 *layer, const float *input, float *output);
+
+void ev_depthwise_u8s8(const ev_conv2d_s8 *layer, const uint8_t *input, uint8_t *output);
+void ev_depthwise_s8s8(const ev_conv2d_s8 *layer, const int8_t *input, uint8_t *output);
+void ev_depthwise_u8f32(const ev_conv2d_f32 *layer, const uint8_t *input, float *output);
+void ev_depthwise_f32f32(const ev_conv2d_f32 *layer, const float *input, float *output);
+
+void ev_linear_u8s8(const ev_linear_s8 *layer, const uint8_t *input, uint8_t *output);
+void ev_linear_s8s8(const ev_linear_s8 *layer, const int8_t *input, uint8_t *output);
+void ev_linear_u8s8_f32(const ev_linear_s8_logits *layer, const uint8_t *input, float *output);
+void ev_linear_s8s8_f32(const ev_linear_s8_logits *layer, const int8_t *input, float *output);
+void ev_linear_u8f32(const ev_linear_weights_f32 *layer, const uint8_t *input, float *output);
+void ev_linear_f32f32(const ev_linear_weights_f32 *layer, const float *input, float *output);
+
+void ev_avgpool_u8(const ev_avgpool *layer, const uint8_t *input, uint8_t *output);
+void ev_avgpool_s8(const ev_avgpool *layer, const int8_t *input, uint8_t *output);
+void ev_avgpool_f32(int32_t positions, int32_t channels, const float *input, float *output);
+
+void ev_maxpool_u8(const ev_window *window, const uint8_t *input, uint8_t *output);
+void ev_maxpool_s8(const ev_window *window, const int8_t *input, int8_t *output);
+void ev_maxpool_f32(const ev_window *window, const float *input, float *output);
+
+/* The output may be one of the inputs. */
+void ev_add_u8u8(const ev_add *layer, const uint8_t *a, const uint8_t *b, uint8_t *output);
+void ev_add_u8s8(const ev_add *layer, const uint8_t *a, const int8_t *b, uint8_t *output);
+void ev_add_s8s8(const ev_add *layer, const int8_t *a, const int8_t *b, uint8_t *output);
+void ev_add_f32(int32_t size, int32_t relu, const float *a, const float *b, float *output);
+
+#endif

@@ -1,0 +1,40 @@
+/* Events to a voxel grid: counts per polarity, time bin and pixel in the network's input. */
+#include "ev_memory.h"
+#include "ev_model.h"
+
+void ev_window_begin(void) {
+    ev_fill(ev_model_input(), 0, ev_model_tensors[ev_model.input].bytes);
+}
+
+static uint32_t count(const ev_tensor_info *grid, uint8_t *counts, uint32_t x, uint32_t y, uint32_t on, uint32_t bin) {
+    uint32_t bins = grid->channels / 2u;
+    if (x >= grid->width || y >= grid->height || on > 1u || bin >= bins) {
+        return 0;
+    }
+    uint8_t *cell = counts + (y * grid->width + x) * grid->channels + on * bins + bin;
+    if (*cell < 255u) {
+        *cell = (uint8_t)(*cell + 1u);
+    }
+    return 1;
+}
+
+uint32_t ev_window_add(const ev_event *events, uint32_t n) {
+    const ev_tensor_info *grid = &ev_model_tensors[ev_model.input];
+    uint8_t *counts = ev_model_input();
+    uint32_t counted = 0;
+    for (uint32_t i = 0; i < n; i++) {
+        counted += count(grid, counts, events[i].x, events[i].y, events[i].on, events[i].bin);
+    }
+    return counted;
+}
+
+uint32_t ev_window_add_packed(const uint8_t *words, uint32_t n) {
+    const ev_tensor_info *grid = &ev_model_tensors[ev_model.input];
+    uint8_t *counts = ev_model_input();
+    uint32_t counted = 0;
+    for (uint32_t i = 0; i < n; i++) {
+        uint32_t word = ev_load_u32(words + 4u * i);
+        counted += count(grid, counts, word & 255u, (word >> 8) & 255u, (word >> 16) & 1u, word >> 17);
+    }
+    return counted;
+}
