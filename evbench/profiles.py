@@ -143,7 +143,7 @@ class TrainSettings(Model):
     batch_size: int = Field(default=64, ge=1)
     learning_rate: float = Field(default=1e-3, gt=0)
     schedule: Literal["cosine"] = "cosine"
-    augment: tuple[Literal["shift", "flip"], ...] = ()
+    augment: tuple[Literal["shift", "flip", "reverse", "affine"], ...] = ()
     seed: int = Field(default=0, ge=0)
 
 
@@ -270,7 +270,7 @@ def _override(raw: dict[str, Any], key: str, value: str) -> None:
 def _first_problem(
     error: ValidationError, model: type[BaseModel], what: str, path: Path, text: str, overrides: Mapping[str, str]
 ) -> ProfileError:
-    problem = error.errors(include_url=False)[0]
+    problem = min(error.errors(include_url=False), key=lambda found: found["type"] != "extra_forbidden")
     keys = [str(part) for part in problem["loc"]]
     dotted = ".".join(keys)
     asked = next((key for key in overrides if dotted == key or dotted.startswith(f"{key}.")), None)

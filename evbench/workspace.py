@@ -97,8 +97,15 @@ def open_workspace(root: Path | str | None = None) -> Workspace:
     chosen = Path(root or os.environ.get("EVBENCH_WORKSPACE") or ".evbench").expanduser().absolute()
     workspace = Workspace(chosen)
     with explained(chosen):
-        for folder in (workspace.artifacts, workspace.work, workspace.logs, workspace.cache):
-            folder.mkdir(parents=True, exist_ok=True)
+        try:
+            for folder in (workspace.artifacts, workspace.work, workspace.logs, workspace.cache):
+                folder.mkdir(parents=True, exist_ok=True)
+        except (FileExistsError, NotADirectoryError) as error:
+            raise WorkspaceError(
+                "The workspace's folder cannot be created",
+                where=f"A file is in the way of {error.filename}",
+                remedy="Choose another folder with --workspace or EVBENCH_WORKSPACE",
+            ) from None
         ignore = chosen / ".gitignore"
         if not ignore.exists():
             ignore.write_text("*\n")
@@ -139,12 +146,6 @@ def explain(error: BaseException, where: Path | str) -> EvbenchError | None:
         return WorkspaceError(
             "The workspace cannot be written",
             where=f"No permission for {path}",
-            remedy="Choose another folder with --workspace or EVBENCH_WORKSPACE",
-        )
-    if number in (errno.ENOTDIR, errno.EEXIST):
-        return WorkspaceError(
-            "The workspace's folder cannot be created",
-            where=f"A file is in the way of {path}",
             remedy="Choose another folder with --workspace or EVBENCH_WORKSPACE",
         )
     if isinstance(error, sqlite3.DatabaseError) and "not a database" in text:

@@ -1,0 +1,130 @@
+"""What commands and panes do: profile, compare and report models, look into recordings. Heavy imports stay inside."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Protocol
+
+from evbench.errors import JobError
+from evbench.jobs.held_board import HeldBoard
+from evbench.jobs.models import PROFILED_WINDOWS, evenly, from_emptiest_to_fullest, open_model, windows_for
+from evbench.jobs.store import JobRow, MetricWriter, Store
+from evbench.profiles import BoardProfile, load_board
+from evbench.workspace import Workspace
+
+if TYPE_CHECKING:
+    from evbench.boards.session import RunResult
+
+STEPS = ("build", "flash", "profile")
+
+
+OnCycles = Callable[[str, int, float], None]
+
+
+class OnStep(Protocol):
+    """Told which step begins or ends ("running", "done"), how far it is from 0 to 1, and what to say about it."""
+
+    def __call__(self, step: str, state: str, progress: float, message: str) -> None: ...
+
+
+def profile_model(
+    store: Store,
+    model: Path | None,
+    board: BoardProfile,
+    recording: Path | None = None,
+    on_step: OnStep | None = None,
+    on_cycles: OnCycles | None = None,
+    job_id: int | None = None,
+    *,
+    wait: bool = False,
+) -> dict[str, Any]:
+    """Build, flash and profile a model on windows of a recording; keeps and returns the JSON of `evbench profile`.
+
+    `on_cycles` hears ("cycles/<layer>", window, cycles) for each window. With `wait` a board in use is waited for;
+    without, that raises BoardError.
+    """
+    from evbench.jobs.stages.hardware import describe, fit
+
+    tell = on_step or (lambda step, state, progress, message: None)
+
+    def on_window(number: int, run: RunResult) -> None:
+        tell("profile", "running", (number + 1) / (len(windows) + 1), f"window {number + 1} of {len(windows)}")
+        if on_cycles:
+            for layer in run.layers:
+                on_cycles(f"cycles/{layer.index}", number, layer.cycles)
+
+    tell("build", "running", 0.0, "")
+    opened = open_model(model)
+    windows = from_emptiest_to_fullest(windows_for(opened, recording), PROFILED_WINDOWS)
+    fitted = fit(opened.graph, board, store.workspace)
+    sizes = f"flash {fitted.build.flash_bytes / 1024:.0f} KiB, RAM {fitted.build.ram_bytes / 1024:.0f} KiB"
+    tell("build", "done", 1.0, sizes)
+    held = HeldBoard(store, job_id, wait=wait)
+    try:
+        tell("flash", "running", 0.0, "")
+        session = held.flash(fitted.board, fitted.build, lambda what, share: tell("flash", "running", share, what))
+        tell("flash", "done", 1.0, f"build {fitted.build.build_id[:12]} verified on {fitted.board.id}")
+        tell("profile", "running", 0.0, "")
+        result: dict[str, Any] = session.profile(fitted.build, opened.graph, windows, on_window=on_window).to_json()
+    finally:
+        held.close()
+    tell("profile", "done", 1.0, describe(result))
+    store.add_profile_run(job_id, fitted.board.id, opened.name, result)
+    return result
+
+
+def profile_job(workspace: Workspace, store: Store, job: JobRow) -> dict[str, Any]:
+    """Run a queued profile job; its steps are the job's stages."""
+    store.plan_stages(job.id, [(step, "") for step in STEPS])
+
+    def on_step(step: str, state: str, progress: float, message: str) -> None:
+        times = {"running": "started", "done": "finished"}
+        stamp = {times[state]: time.time()} if progress in (0.0, 1.0) else {}
+        store.change_job(job.id, stage=step)
+        store.change_stage(job.id, step, "", state=state, progress=progress, message=message, **stamp)
+
+    model, recording = (Path(job.settings[key]) if job.settings[key] else None for key in ("model", "recording"))
+    board = load_board(job.settings["board"])
+    with MetricWriter(store, job.id) as metric:
+        return profile_model(store, model, board, recording, on_step, metric, job.id, wait=True)
+
+
+def parity_model(
+    store: Store, model: Path | None, board: BoardProfile, windows: int = 16, data: Path | None = None
+) -> dict[str, Any]:
+    """Compare every execution of a model on `windows` windows; returns the JSON of `evbench parity`."""
+    from evbench.jobs.comparison import compare_model
+    from evbench.jobs.stages.hardware import fit
+
+    opened = open_model(model)
+    found = windows_for(opened, data)
+    fitted = fit(opened.graph, board, store.workspace)
+    held = HeldBoard(store, wait=False)
+    try:
+        session = held.flash(fitted.board, fitted.build)
+        return compare_model(
+            opened.graph, opened.folder, evenly(found, windows), store.workspace, session, fitted.build
+        )
+    finally:
+        held.close()
+
+
+def report_of(store: Store, job_id: int | None = None) -> dict[str, Any]:
+    """The report of a finished run, of the newest one when none is named. Raises JobError when there is none."""
+    jobs = [store.job(job_id)] if job_id is not None else store.jobs()
+    for job in jobs:
+        if job.kind == "run" and job.state == "done" and job.result:
+            return {"job": job.id, **job.result}
+    if job_id is not None:
+        raise JobError(
+            f"Job {job_id} has no report: it is {jobs[0].state}",
+            where=f"Job {job_id}, {jobs[0].recipe}",
+            remedy=f"See `evbench jobs show {job_id}`",
+        )
+    raise JobError(
+        "There is no finished run",
+        where=f"Workspace {store.workspace.root}",
+        remedy="Start one with `evbench run RECIPE`",
+    )

@@ -1,0 +1,70 @@
+"""Gathers every way a model can be executed on this machine and on a board, and compares them."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from evbench.workspace import Workspace
+
+if TYPE_CHECKING:
+    from evbench.boards.session import BoardSession
+    from evbench.compile.build import Build
+    from evbench.compile.host import HostModel
+    from evbench.graph.model import IntegerGraph
+    from evbench.parity import Execution
+
+
+def compare_model(
+    graph: IntegerGraph,
+    folder: Path | None,
+    batch: NDArray[np.uint8],
+    workspace: Workspace,
+    session: BoardSession,
+    build: Build,
+) -> dict[str, Any]:
+    """Compare all executions on a batch [N, C, H, W]; the JSON of `evbench parity`.
+
+    `folder` is the model's folder, whose PyTorch program takes part for integer models; `session` has `build` flashed.
+    """
+    from evbench.boards.execution import BoardExecution
+    from evbench.compile.host import HostModel
+    from evbench.graph.onnx import OnnxSession
+    from evbench.parity import ReferenceExecution, compare
+
+    executions: list[Execution] = [
+        ReferenceExecution(graph),
+        OnnxSession(graph, optimised=True),
+        OnnxSession(graph, optimised=False),
+    ]
+    if folder is not None and (folder / "torch.safetensors").is_file():
+        executions.append(_torch(folder))
+    executions.append(_Host(HostModel(graph, workspace.cache / "host")))
+    executions.append(BoardExecution(session, build, graph))
+    result: dict[str, Any] = compare(graph, executions, batch).to_json()
+    return result
+
+
+@dataclass(frozen=True, slots=True)
+class _Host:
+    model: HostModel
+    name: str = "host"
+
+    def run(self, batch: NDArray[np.uint8]) -> dict[str, NDArray[Any]]:
+        return self.model.run(batch)
+
+
+def _torch(folder: Path) -> Execution:
+    from evbench.networks.registry import create
+    from evbench.quantize.execution import TorchExecution
+    from evbench.quantize.program import convert, load_prepared
+
+    card = json.loads((folder / "model.json").read_text())
+    height, width = card["size"]
+    network = create(card["network"], 2 * int(card["bins"]), len(card["classes"]), (height, width))
+    return TorchExecution(convert(load_prepared(network, folder / "torch.safetensors")))

@@ -1,0 +1,136 @@
+"""Models on disk, found again for profiling and comparing, and the windows they are measured on."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from evbench.errors import JobError, ModelError, RecordingError
+from evbench.jobs.store import Store
+from evbench.profiles import FilterSettings, Representation
+from evbench.resources import resource
+
+if TYPE_CHECKING:
+    from evbench.events.windowset import WindowSet
+    from evbench.graph.model import IntegerGraph
+
+RECORDINGS = {".aedat", ".aedat4", ".dat", ".bin", ".bs2"}
+"""Suffixes of the files taken from a folder; a file that is named is opened whatever it is called."""
+
+PROFILED_WINDOWS = 8
+"""How many windows a profile run plays to the board."""
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Model:
+    """A model on disk: its graph, its folder where it has one, and its name for people."""
+
+    graph: IntegerGraph
+    folder: Path | None
+    name: str
+
+    @property
+    def representation(self) -> Representation:
+        """How the model's input is made, from the graph's own metadata. Raises ModelError where that is missing."""
+        about = self.graph.metadata
+        try:
+            height, width = json.loads(about["size"])
+            return Representation(
+                bins=int(about["bins"]),
+                window=int(about["window_us"]),
+                size=(height, width),
+                filters=tuple(FilterSettings.model_validate(entry) for entry in json.loads(about.get("filters", "[]"))),
+            )
+        except (KeyError, ValueError, TypeError) as error:
+            raise ModelError(
+                "The model does not say how its input is made", where=f"{self.name}: {error}", remedy="Export it again"
+            ) from None
+
+    @property
+    def classes(self) -> list[str]:
+        """The names of the logits; numbers where the model has none."""
+        names = json.loads(self.graph.metadata.get("classes", "[]"))
+        count = self.graph.tensors[self.graph.outputs[0]].size
+        return names if len(names) == count else [str(number) for number in range(count)]
+
+
+def open_model(path: Path | None) -> Model:
+    """A model folder or a graph file; the bundled model for None. Raises ModelError when it cannot be read."""
+    from evbench.graph.file import load_graph
+
+    chosen = resource("assets", "model") if path is None else path.expanduser().absolute()
+    if not chosen.exists():
+        raise ModelError(
+            f"{path} does not exist", where=str(chosen), remedy="Give a model folder or a graph.safetensors file"
+        )
+    file = chosen / "graph.safetensors" if chosen.is_dir() else chosen
+    if not file.is_file():
+        raise ModelError(
+            f"{path} is not a model folder", where=f"{file} is missing", remedy="Give the folder that export wrote"
+        )
+    graph = load_graph(file)
+    return Model(graph, chosen if chosen.is_dir() else None, "bundled model" if path is None else chosen.name)
+
+
+def model_of_job(store: Store, job_id: int, approach: str = "qat-int8") -> Path:
+    """The model folder that a job exported for an approach. Raises JobError when it has not come so far."""
+    from evbench.jobs.stages.export import MODEL
+
+    store.job(job_id)
+    for stage in store.stages(job_id):
+        if (stage.name, stage.approach) == ("export", approach) and stage.digest and stage.state in ("done", "reused"):
+            return store.workspace.artifact_dir(stage.digest) / MODEL
+    raise JobError(f"Job {job_id} has exported no {approach} model", remedy=f"See `evbench jobs show {job_id}`")
+
+
+def windows_for(model: Model, data: Path | None) -> WindowSet:
+    """The windows of a recording, or of all recordings in a folder, as the model wants them; bundled ones for None.
+
+    Raises RecordingError when there is no window with an event.
+    """
+    from evbench.events.datasets import Dataset, LabelledRecording
+    from evbench.events.recording import open_recording
+    from evbench.events.windowset import build_windows
+
+    source = resource("assets", "recordings") if data is None else data.expanduser().absolute()
+    files = (
+        sorted(path for path in source.rglob("*") if path.suffix.lower() in RECORDINGS) if source.is_dir() else [source]
+    )
+    tests = [path for path in files if "test" in path.relative_to(source).parts] if source.is_dir() else []
+    files = tests or files
+    if not files or not files[0].exists():
+        raise RecordingError(
+            f"{data} holds no recording", where=str(source), remedy="Name a recording or a folder of them"
+        )
+    recordings = tuple(LabelledRecording(path, 0, "test", "", path.name) for path in files)
+    dataset = Dataset(source.name, ("",), open_recording(files[0]).geometry, recordings)
+    kind: Any = model.graph.metadata.get("representation", "voxel")
+    windows = build_windows(dataset, model.representation, "test", kind=kind)
+    expected = model.graph.tensors[model.graph.inputs[0]].shape
+    if windows.shape != expected:
+        raise ModelError(
+            f"The model reads {expected} and its windows are {windows.shape}",
+            where=model.name,
+            remedy="Export it again",
+        )
+    return windows
+
+
+def from_emptiest_to_fullest(windows: WindowSet, count: int = PROFILED_WINDOWS) -> list[NDArray[np.uint8]]:
+    """`count` windows, uint8 [C, H, W] each, spread evenly over the order of how many cells are occupied."""
+    order = np.argsort(np.diff(windows.offsets), kind="stable")
+    return list(windows.dense(order[_places(len(windows), count)]))
+
+
+def evenly(windows: WindowSet, count: int) -> NDArray[np.uint8]:
+    """`count` windows, uint8 [n, C, H, W], spread evenly over recordings and time."""
+    return windows.dense(_places(len(windows), count))
+
+
+def _places(total: int, count: int) -> NDArray[np.int64]:
+    return np.unique(np.linspace(0, total - 1, min(count, total)).round().astype(np.int64))

@@ -1,0 +1,41 @@
+"""Stage dataset: recordings become windows, on voxel grids and on accumulated frames, split by session."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Literal
+
+from evbench.jobs.stage import Context
+from evbench.profiles import Recipe
+
+Kind = Literal["voxel", "frame"]
+Split = Literal["train", "validation", "test"]
+
+KINDS: tuple[Kind, ...] = ("voxel", "frame")
+SPLITS: tuple[Split, ...] = ("train", "validation", "test")
+
+
+def windows_file(kind: Kind, split: Split) -> str:
+    """The name of one window set in the output."""
+    return f"{kind}-{split}.npz"
+
+
+def run(context: Context, recipe: Recipe, data: Path | None) -> str:
+    """Write every window set as .npz and `dataset.json` with the class names and counts.
+
+    Raises RecordingError when the data cannot be read or a split has no window with an event.
+    """
+    from evbench.events.datasets import load_dataset
+    from evbench.events.windowset import build_windows
+
+    dataset = load_dataset(recipe.dataset, data)
+    counts: dict[str, dict[str, int]] = {}
+    steps = [(kind, split) for kind in KINDS for split in SPLITS]
+    for number, (kind, split) in enumerate(steps):
+        context.progress(number / len(steps), f"{split} windows, {kind}")
+        windows = build_windows(dataset, recipe.representation, split, kind=kind)
+        windows.save(context.out / windows_file(kind, split))
+        counts[split] = {"windows": len(windows), "empty": windows.n_empty, "recordings": len(dataset.of(split))}
+    context.write("dataset.json", {"name": dataset.name, "classes": list(dataset.classes), "splits": counts})
+    numbers = ", ".join(f"{counts[split]['windows']} {split}" for split in SPLITS)
+    return f"{len(dataset.classes)} classes; windows of {recipe.representation.window / 1000:g} ms: {numbers}"

@@ -1,0 +1,30 @@
+"""Stage export: weights become a model folder with graph, ONNX file and card, measured on the test split."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from evbench.jobs.stage import Context
+from evbench.jobs.stages.dataset import windows_file
+from evbench.profiles import Recipe
+
+if TYPE_CHECKING:
+    from evbench.training.approach import Approach
+
+MODEL = "model"
+
+
+def run(context: Context, approach: Approach, recipe: Recipe, trained: str) -> str:
+    """Write the model folder; `trained` is the key of the stage that made the weights."""
+    from evbench.events.windowset import WindowSet
+    from evbench.training.approach import export_approach, input_kind
+
+    test_set = WindowSet.load(context.inputs["dataset"] / windows_file(input_kind(approach), "test"))
+    classes = tuple(context.read("dataset", "dataset.json")["classes"])
+    result = export_approach(approach, recipe, context.inputs[trained], test_set, classes, context.out / MODEL)
+    window, group = result.accuracy.window, result.accuracy.group
+    context.metric("test_accuracy", 0, window.value)
+    return (
+        f"{result.model_bytes / 1e6:.2f} MB, test {100 * window.value:.1f} % per window "
+        f"({100 * window.low:.1f} to {100 * window.high:.1f}), {100 * group.value:.1f} % per 4 windows"
+    )

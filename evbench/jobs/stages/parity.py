@@ -1,0 +1,32 @@
+"""Stage parity: the model's executions compared layer by layer on real test windows."""
+
+from __future__ import annotations
+
+from evbench.jobs.models import evenly
+from evbench.jobs.stage import Context
+from evbench.jobs.stages.dataset import Kind, windows_file
+from evbench.jobs.stages.export import MODEL
+from evbench.jobs.stages.hardware import fit, load_model
+from evbench.profiles import BoardProfile
+
+
+def run(context: Context, board: BoardProfile, exported: str, kind: Kind, windows: int) -> str:
+    """Compare on `windows` windows spread over the test split; write `parity.json`, the result of `evbench parity`."""
+    from evbench.events.windowset import WindowSet
+    from evbench.jobs.comparison import compare_model
+
+    assert context.board is not None
+    folder = context.inputs[exported] / MODEL
+    graph = load_model(folder)
+    fitted = fit(graph, board, context.workspace)
+    session = context.board.flash(fitted.board, fitted.build)
+    test_set = WindowSet.load(context.inputs["dataset"] / windows_file(kind, "test"))
+    report = compare_model(graph, folder, evenly(test_set, windows), context.workspace, session, fitted.build)
+    context.write("parity.json", report)
+    return describe(report)
+
+
+def describe(report: dict[str, object]) -> str:
+    """One line on a comparison."""
+    windows = report["windows"]
+    return f"equal on {windows} windows" if report["passed"] else f"differs on {windows} windows"
