@@ -1,0 +1,295 @@
+"""Parity: how far executions of one network are apart, layer by layer, and whether that is allowed.
+
+Integer executions (reference, ort, host, board) must agree on every byte and on every bit of the logits. Float
+executions (torch, ort-float) add in another order, so a value that lies on a rounding tie, k + 1/2, may go either way:
+they may differ by 1 LSB on one element in 10,000 if each such element is shown to be a tie. The proof gives a layer the
+float execution's own inputs and computes its value before rounding in float64. A difference that remains must lie next
+to k + 1/2, within the rounding errors of float32; one that vanishes was inherited from an earlier tie.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, Protocol
+
+import numpy as np
+from numpy.typing import NDArray
+
+from evbench.errors import ModelError
+from evbench.graph.execute import execute, run_operator
+from evbench.graph.model import IntegerGraph, Operator
+from evbench.graph.rounding import rounding_point
+
+FLOAT_EXECUTIONS = frozenset({"torch", "ort-float", "fake-quant"})
+LOGIT_TOLERANCE = 0.01  # float executions
+FLOAT_LSB = 1
+FLOAT_SHARE = 1e-4  # of the integer elements
+LARGEST_FLOAT = float(np.finfo(np.float32).max)  # stands for a deviation from NaN or infinity, which JSON cannot hold
+
+Tensors = Mapping[str, NDArray[Any]]
+
+
+class Execution(Protocol):
+    """Something that runs the network: windows [N, C, H, W], uint8, to tensors [N, ...] by name, in stored dtypes."""
+
+    @property
+    def name(self) -> str: ...
+
+    def run(self, batch: NDArray[np.uint8]) -> dict[str, NDArray[Any]]: ...
+
+
+@dataclass(frozen=True, slots=True)
+class ReferenceExecution:
+    """The NumPy executor as an execution."""
+
+    graph: IntegerGraph
+    name: str = "reference"
+
+    def run(self, batch: NDArray[np.uint8]) -> dict[str, NDArray[Any]]:
+        return execute(self.graph, batch)
+
+
+@dataclass(frozen=True, slots=True)
+class Worst:
+    """The largest difference in the first layer that differs: window, position (C, H, W), and both stored values."""
+
+    layer: str
+    window: int
+    position: tuple[int, ...]
+    a: float
+    b: float
+
+
+@dataclass(frozen=True, slots=True)
+class Pair:
+    """Two executions compared. Counts are of elements of integer tensors, deviations of logits are absolute.
+
+    differing = ties + inherited + unexplained for float executions, up to ties that cancel an inherited difference;
+    `tie_distance` is the largest distance of a tie from k + 1/2, in LSB.
+    """
+
+    a: str
+    b: str
+    elements: int
+    differing: int
+    max_lsb: int
+    max_logit_deviation: float
+    equal_logits: bool
+    worst: Worst | None
+    ties: int = 0
+    inherited: int = 0
+    unexplained: int = 0
+    tie_distance: float = 0.0
+
+    @property
+    def first_differing_layer(self) -> str | None:
+        return self.worst.layer if self.worst else None
+
+    @property
+    def exact(self) -> bool:
+        """Whether the pair must agree on every bit."""
+        return not {self.a, self.b} & FLOAT_EXECUTIONS
+
+    def passes(self, float_network: bool) -> bool:
+        """Whether the differences are allowed; float32 networks are judged by their logits alone."""
+        close = self.max_logit_deviation <= LOGIT_TOLERANCE
+        if float_network:
+            return close
+        if self.exact:
+            return self.differing == 0 and self.equal_logits
+        few = self.differing <= FLOAT_SHARE * self.elements
+        return close and few and self.max_lsb <= FLOAT_LSB and self.unexplained == 0
+
+
+@dataclass(frozen=True, slots=True)
+class ParityReport:
+    """All pairs over all windows."""
+
+    windows: int
+    pairs: tuple[Pair, ...]
+    float_network: bool = False
+
+    @property
+    def passed(self) -> bool:
+        return all(pair.passes(self.float_network) for pair in self.pairs)
+
+    def to_json(self) -> dict[str, Any]:
+        return {
+            "windows": self.windows,
+            "pairs": [
+                {
+                    "a": pair.a,
+                    "b": pair.b,
+                    "max_lsb": pair.max_lsb,
+                    "max_logit_deviation": pair.max_logit_deviation,
+                    "first_differing_layer": pair.first_differing_layer,
+                    "worst_element": _worst_json(pair.worst),
+                    "elements": pair.elements,
+                    "differing": pair.differing,
+                    "ties": pair.ties,
+                    "inherited": pair.inherited,
+                    "unexplained": pair.unexplained,
+                    "tie_distance_lsb": pair.tie_distance,
+                    "passed": pair.passes(self.float_network),
+                }
+                for pair in self.pairs
+            ],
+            "passed": self.passed,
+        }
+
+
+def compare(
+    graph: IntegerGraph,
+    executions: Sequence[Execution],
+    batch: NDArray[np.uint8],
+    *,
+    at_once: int = 16,
+    on_windows: Callable[[int], None] | None = None,
+) -> ParityReport:
+    """Run all executions on windows [N, C, H, W], uint8, and compare the first of them with every other.
+
+    `at_once` windows are held in memory together; `on_windows` hears how many are done. Raises ModelError when there is
+    nothing to compare or an execution returns tensors of another shape.
+    """
+    if len(executions) < 2 or not len(batch):
+        raise ModelError(
+            f"There is nothing to compare: {len(executions)} executions, {len(batch)} windows",
+            remedy="Take at least two executions and one window",
+        )
+    first, *others = executions
+    tallies = [_Tally(graph, first.name, other.name) for other in others]
+    for start in range(0, len(batch), at_once):
+        windows = batch[start : start + at_once]
+        baseline = first.run(windows)
+        for tally, other in zip(tallies, others, strict=True):
+            tally.add(start, baseline, other.run(windows))
+        if on_windows is not None:
+            on_windows(start + len(windows))
+    return ParityReport(len(batch), tuple(tally.pair() for tally in tallies), graph.is_float)
+
+
+class _Tally:
+    """Differences of one pair, summed up batch by batch."""
+
+    def __init__(self, graph: IntegerGraph, a: str, b: str) -> None:
+        self.graph = graph
+        self.names = (a, b)
+        self.exact = not {a, b} & FLOAT_EXECUTIONS
+        self.elements = self.differing = self.max_lsb = 0
+        self.ties = self.inherited = self.unexplained = 0
+        self.deviation = self.tie_distance = 0.0
+        self.equal_logits = True
+        self.worst: tuple[int, float, Worst] | None = None
+
+    def pair(self) -> Pair:
+        return Pair(
+            *self.names,
+            elements=self.elements,
+            differing=self.differing,
+            max_lsb=self.max_lsb,
+            max_logit_deviation=self.deviation,
+            equal_logits=self.equal_logits,
+            worst=self.worst[2] if self.worst else None,
+            ties=self.ties,
+            inherited=self.inherited,
+            unexplained=self.unexplained,
+            tie_distance=self.tie_distance,
+        )
+
+    def add(self, start: int, a: Tensors, b: Tensors) -> None:
+        """Compare all tensors of some windows, the first of which has number `start`."""
+        for name in self.graph.outputs:
+            if name not in a or name not in b:
+                raise ModelError(f"An execution gives no '{name}'", where=f"{self.names[0]} and {self.names[1]}")
+        for step, operator in enumerate(self.graph.operators):
+            name = operator.output
+            if name not in a or name not in b:
+                continue
+            if a[name].shape != b[name].shape or a[name].dtype != b[name].dtype:
+                raise ModelError(
+                    f"'{name}' is {a[name].dtype} {a[name].shape} in {self.names[0]}, "
+                    f"{b[name].dtype} {b[name].shape} in {self.names[1]}",
+                    where=f"layer '{operator.name}'",
+                )
+            if self.graph.tensors[name].dtype.is_float:
+                self._floats(step, operator, start, a[name], b[name])
+            else:
+                self._integers(step, operator, start, a, b)
+
+    def _integers(self, step: int, operator: Operator, start: int, a: Tensors, b: Tensors) -> None:
+        name = operator.output
+        distance = np.abs(a[name].astype(np.int32) - b[name].astype(np.int32))
+        count = int(np.count_nonzero(distance))
+        self.elements += distance.size
+        self.differing += count
+        if count:
+            self.max_lsb = max(self.max_lsb, int(distance.max()))
+            self._note(step, operator, start, distance, a[name], b[name])
+        if not self.exact:
+            self._explain(operator, a, b, distance > 0)
+
+    def _floats(
+        self, step: int, operator: Operator, start: int, a: NDArray[np.float32], b: NDArray[np.float32]
+    ) -> None:
+        with np.errstate(all="ignore"):
+            distance = np.abs(a.astype(np.float64) - b)
+        distance = np.where(a == b, 0.0, np.where(np.isfinite(distance), distance, LARGEST_FLOAT))
+        largest = float(distance.max())
+        if operator.output in self.graph.outputs:
+            self.deviation = max(self.deviation, largest)
+            self.equal_logits &= largest == 0
+        close = LOGIT_TOLERANCE if self.graph.is_float or not self.exact else 0.0
+        if operator.output not in self.graph.outputs:
+            close *= max(1.0, float(np.abs(a).max()))
+        if largest > close:
+            self._note(step, operator, start, distance, a, b)
+
+    def _note(
+        self, step: int, operator: Operator, start: int, distance: NDArray[Any], a: NDArray[Any], b: NDArray[Any]
+    ) -> None:
+        window, *position = (int(index) for index in np.unravel_index(int(distance.argmax()), distance.shape))
+        size = float(distance.max())
+        if self.worst is None or (step, -size) < (self.worst[0], -self.worst[1]):
+            values = (float(array[(window, *position)]) for array in (a, b))
+            self.worst = (step, size, Worst(operator.name, start + window, tuple(position), *values))
+
+    def _explain(self, operator: Operator, a: Tensors, b: Tensors, differs: NDArray[np.bool_]) -> None:
+        """Split what differs into ties of this layer, differences inherited from its inputs, and what is neither."""
+        if any(name not in b or name not in a for name in operator.inputs):
+            self.unexplained += int(differs.sum())
+            return
+        changed = [(a[name] != b[name]).reshape(len(differs), -1).any(axis=1) for name in operator.inputs]
+        rows = np.flatnonzero(np.logical_or.reduce([differs.reshape(len(differs), -1).any(axis=1), *changed]))
+        if not len(rows):
+            return
+        float_run, sources = (a, b[operator.output]), [b[name][rows] for name in operator.inputs]
+        if self.names[0] in FLOAT_EXECUTIONS:
+            float_run, sources = (b, a[operator.output]), [a[name][rows] for name in operator.inputs]
+        got = float_run[1][rows]
+        expected = run_operator(self.graph, operator, sources)
+        own = got != expected
+        self.inherited += int((differs[rows] & ~own).sum())
+        if not own.any():
+            return
+        point = rounding_point(self.graph, operator, sources)
+        if point is None:
+            self.unexplained += int(own.sum())
+            return
+        value, tolerance = (part[own] for part in point)
+        half = np.floor(value) + 0.5
+        zero = self.graph.tensors[operator.output].zero_point
+        between = np.minimum(got[own], expected[own]).astype(np.float64) - zero == np.floor(value)
+        adjacent = np.abs(got[own].astype(np.int32) - expected[own].astype(np.int32)) == 1
+        distance = np.abs(value - half)
+        ties = between & adjacent & (distance <= tolerance)
+        self.ties += int(ties.sum())
+        self.unexplained += int((~ties).sum())
+        self.tie_distance = max(self.tie_distance, float(distance[ties].max(initial=0.0)))
+
+
+def _worst_json(worst: Worst | None) -> dict[str, Any] | None:
+    if worst is None:
+        return None
+    values = {key: value if np.isfinite(value) else None for key, value in (("a", worst.a), ("b", worst.b))}
+    return {"window": worst.window, "position": list(worst.position), **values}
