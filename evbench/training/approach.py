@@ -1,0 +1,273 @@
+"""The four ways a recipe's network reaches the board: float on frames, float on voxel grids, and two integer ones.
+
+`train_approach` turns windows into weights, `export_approach` turns weights into a model directory. Both read nothing
+but their arguments and write nothing but their directory, so a pipeline can store them by the hash of their inputs.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import platform
+from collections.abc import Iterator, Mapping
+from dataclasses import asdict, dataclass
+from importlib.metadata import PackageNotFoundError, version
+from pathlib import Path
+from typing import Any, Literal
+
+import numpy as np
+from torch import Tensor, nn
+
+from evbench.errors import ModelError
+from evbench.graph.file import save_graph
+from evbench.graph.model import IntegerGraph
+from evbench.graph.onnx import to_onnx
+from evbench.networks.registry import create, parameter_count
+from evbench.profiles import Recipe
+from evbench.quantize.lower import lower, lower_float
+from evbench.quantize.program import convert, load_prepared, prepare, save_prepared
+from evbench.training.augment import Batches, SparseWindows
+from evbench.training.checkpoint import load_weights, save_weights
+from evbench.training.evaluate import Accuracy, accuracy
+from evbench.training.loop import OnMetric, Trained, compute_logits, describe, train
+from evbench.training.torch_setup import torch
+
+Approach = Literal["fp32-frames", "fp32-voxel", "ptq-int8", "qat-int8"]
+
+APPROACHES: tuple[Approach, ...] = ("fp32-frames", "fp32-voxel", "ptq-int8", "qat-int8")
+"""In the order of a report's rows."""
+
+WEIGHTS = "weights.safetensors"
+CARD = "model.json"
+CALIBRATION_WINDOWS = 1024
+_TOOLS = ("evbench", "torch", "torchao", "numpy")
+
+
+@dataclass(frozen=True, slots=True)
+class ApproachResult:
+    """An exported model: where it lies, how large it is, how often it is right on the test split."""
+
+    approach: Approach
+    network: str
+    directory: Path
+    accuracy: Accuracy
+    validation: Mapping[str, Any]
+    parameters: int
+    model_bytes: int
+    macs: int
+    epoch: int
+    training_seconds: float
+
+    def to_json(self) -> dict[str, Any]:
+        """Plain values; the directory is left out, a model may be moved."""
+        values = asdict(self)
+        del values["directory"]
+        return values | {"accuracy": self.accuracy.to_json(), "validation": dict(self.validation)}
+
+
+def input_kind(approach: Approach) -> Literal["voxel", "frame"]:
+    """Which windows the approach reads: argument `kind` of `evbench.events.windowset.build_windows`."""
+    return "frame" if approach == "fp32-frames" else "voxel"
+
+
+def network_name(approach: Approach, recipe: Recipe) -> str:
+    """The network that the recipe names for the approach."""
+    return recipe.network.frames if approach == "fp32-frames" else recipe.network.name
+
+
+def needs_base(approach: Approach) -> bool:
+    """Whether `train_approach` starts from a finished fp32-voxel training."""
+    return approach == "ptq-int8"
+
+
+def train_approach(
+    approach: Approach,
+    recipe: Recipe,
+    train_set: SparseWindows,
+    validation_set: SparseWindows,
+    classes: tuple[str, ...],
+    directory: Path,
+    on_metric: OnMetric,
+    *,
+    base: Path | None = None,
+) -> dict[str, Any]:
+    """Trains, or for ptq-int8 calibrates, and writes `weights.safetensors` and `training.json` into `directory`.
+
+    `base` is the directory of the recipe's fp32-voxel training, needed by ptq-int8 alone. An interrupted training goes
+    on from the last epoch in `directory/checkpoints`. Returns what `training.json` holds: the chosen epoch, its
+    figures on validation, one entry per epoch and the seconds taken. Raises ModelError when the network cannot be
+    made or quantised.
+    """
+    directory.mkdir(parents=True, exist_ok=True)
+    if approach == "ptq-int8":
+        record = _calibrate(recipe, train_set, validation_set, classes, directory, base, on_metric)
+    else:
+        record = _train(approach, recipe, train_set, validation_set, classes, directory, on_metric)
+    record = {"approach": approach, "network": network_name(approach, recipe), **record}
+    _write_json(record, directory / "training.json")
+    return record
+
+
+def _train(
+    approach: Approach,
+    recipe: Recipe,
+    train_set: SparseWindows,
+    validation_set: SparseWindows,
+    classes: tuple[str, ...],
+    directory: Path,
+    on_metric: OnMetric,
+) -> dict[str, Any]:
+    settings = recipe.train
+    network = _fresh(approach, recipe, train_set, classes)
+    epochs = (settings.frames_epochs if approach == "fp32-frames" else None) or settings.epochs
+    seconds = 0.0
+    checkpoints = directory / "checkpoints"
+    if approach == "qat-int8":
+        start = min(recipe.quantize.from_epoch, epochs - 1)
+        if start:
+            before = train(
+                network, train_set, validation_set, settings, directory / "float", on_metric, epochs=epochs, stop=start
+            )
+            seconds = before.seconds
+        program = prepare(network, train_set.shape, recipe.quantize)
+        found = train(program, train_set, validation_set, settings, checkpoints, on_metric, epochs=epochs, start=start)
+        save_prepared(program, directory / WEIGHTS)
+    else:
+        found = train(network, train_set, validation_set, settings, checkpoints, on_metric, epochs=epochs)
+        save_weights(network.state_dict(), directory / WEIGHTS)
+    return describe(Trained(found.epoch, found.validation, found.history, found.seconds + seconds))
+
+
+def _calibrate(
+    recipe: Recipe,
+    train_set: SparseWindows,
+    validation_set: SparseWindows,
+    classes: tuple[str, ...],
+    directory: Path,
+    base: Path | None,
+    on_metric: OnMetric,
+) -> dict[str, Any]:
+    if base is None:
+        raise ModelError(
+            "Post-training quantisation has no network to start from",
+            where=f"recipe {recipe.id}",
+            remedy="Train fp32-voxel first and pass its directory",
+        )
+    network = _fresh("ptq-int8", recipe, train_set, classes)
+    network.load_state_dict(load_weights(base / WEIGHTS))
+    program = prepare(network, train_set.shape, recipe.quantize)
+    program.calibrate(_calibration_batches(train_set, recipe))
+    found = accuracy(compute_logits(program.eval(), validation_set), validation_set.labels, validation_set.recording)
+    on_metric("validation_accuracy", 0, found.window.value)
+    save_prepared(program, directory / WEIGHTS)
+    before = json.loads((base / "training.json").read_text(encoding="utf-8"))
+    return {**before, "validation": found.to_json()}
+
+
+def export_approach(
+    approach: Approach,
+    recipe: Recipe,
+    trained: Path,
+    test_set: SparseWindows,
+    classes: tuple[str, ...],
+    directory: Path,
+) -> ApproachResult:
+    """Writes the model directory of a finished training and measures it on the test split.
+
+    `trained` is what `train_approach` wrote; `directory` receives graph.safetensors, model.onnx, model.json and, for
+    integer models, torch.safetensors. Accuracy is that of the network as exported: batch norm folded, and for integer
+    models with the integers the board computes with. Raises ModelError when an operator cannot be lowered.
+    """
+    directory.mkdir(parents=True, exist_ok=True)
+    record = json.loads((trained / "training.json").read_text(encoding="utf-8"))
+    network = _fresh(approach, recipe, test_set, classes)
+    parameters = parameter_count(network)
+    name = f"{recipe.id}-{approach}"
+    metadata = _metadata(approach, recipe, classes)
+    if approach in ("ptq-int8", "qat-int8"):
+        program = load_prepared(network, trained / WEIGHTS)
+        converted = convert(program)
+        graph = lower(converted, name, metadata)
+        save_prepared(program, directory / "torch.safetensors")
+        logits = compute_logits(converted, test_set)
+    else:
+        network.load_state_dict(load_weights(trained / WEIGHTS))
+        graph = lower_float(network.eval(), test_set.shape, name, metadata)
+        logits = compute_logits(network, test_set)
+    save_graph(graph, directory / "graph.safetensors")
+    _write(to_onnx(graph).SerializeToString(), directory / "model.onnx")
+    result = ApproachResult(
+        approach=approach,
+        network=network_name(approach, recipe),
+        directory=directory,
+        accuracy=accuracy(logits, test_set.labels, test_set.recording),
+        validation=record["validation"],
+        parameters=parameters,
+        model_bytes=graph.weight_bytes,
+        macs=sum(graph.macs(operator) for operator in graph.operators),
+        epoch=int(record["epoch"]),
+        training_seconds=float(record["seconds"]),
+    )
+    _write_json(_card(result, recipe, graph, classes), directory / CARD)
+    return result
+
+
+def _fresh(approach: Approach, recipe: Recipe, windows: SparseWindows, classes: tuple[str, ...]) -> nn.Module:
+    """The approach's network with the first weights of the recipe's seed."""
+    torch.manual_seed(recipe.train.seed)
+    channels, height, width = windows.shape
+    return create(network_name(approach, recipe), channels, len(classes), (height, width))
+
+
+def _calibration_batches(windows: SparseWindows, recipe: Recipe) -> Iterator[Tensor]:
+    order = np.random.default_rng(recipe.train.seed).permutation(len(windows.labels))[:CALIBRATION_WINDOWS]
+    size = min(recipe.train.batch_size, len(order))
+    batches = Batches(windows, size)
+    for first in range(0, len(order), size):
+        yield batches(order[first : first + size])
+
+
+def _metadata(approach: Approach, recipe: Recipe, classes: tuple[str, ...]) -> dict[str, str]:
+    """What the board session and the workbench must know to feed the graph and name its answers."""
+    representation = recipe.representation
+    kind = input_kind(approach)
+    return {
+        "approach": approach,
+        "network": network_name(approach, recipe),
+        "method": approach.partition("-")[0],
+        "classes": json.dumps(list(classes)),
+        "representation": kind,
+        "bins": str(1 if kind == "frame" else representation.bins),
+        "window_us": str(representation.window),
+        "size": json.dumps(list(representation.size)),
+        "filters": json.dumps([settings.model_dump() for settings in representation.filters]),
+    }
+
+
+def _card(result: ApproachResult, recipe: Recipe, graph: IntegerGraph, classes: tuple[str, ...]) -> dict[str, Any]:
+    metadata = _metadata(result.approach, recipe, classes)
+    plain = ("classes", "size", "filters", "bins", "window_us")
+    return {
+        **{key: json.loads(value) if key in plain else value for key, value in metadata.items()},
+        "digest": graph.digest,
+        "metrics": result.to_json(),
+        "recipe": recipe.model_dump(mode="json"),
+        "tools": {"python": platform.python_version()} | {name: _version(name) for name in _TOOLS},
+    }
+
+
+def _version(package: str) -> str:
+    try:
+        return version(package)
+    except PackageNotFoundError:  # evbench itself, run from a checkout that is not installed
+        return "checkout"
+
+
+def _write_json(content: Mapping[str, Any], path: Path) -> None:
+    _write((json.dumps(content, indent=1) + "\n").encode(), path)
+
+
+def _write(content: bytes, path: Path) -> None:
+    temporary = path.with_name(f"{path.name}.tmp")
+    temporary.write_bytes(content)
+    os.replace(temporary, path)

@@ -1,0 +1,105 @@
+"""How often a network is right: per window, on the mean of four consecutive windows, and per recording."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from math import sqrt
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+GROUP = 4
+"""Windows averaged for the grouped figure: 200 ms of windows of 50 ms."""
+
+_Z_95 = 1.959963984540054
+
+
+@dataclass(frozen=True, slots=True)
+class Rate:
+    """`correct` of `total`, as a fraction with its 95 % confidence interval."""
+
+    correct: int
+    total: int
+    low: float
+    high: float
+
+    @property
+    def value(self) -> float:
+        """The fraction; 0 where there was nothing to count."""
+        return self.correct / self.total if self.total else 0.0
+
+    def to_json(self) -> dict[str, Any]:
+        return {"value": self.value, "correct": self.correct, "total": self.total, "ci95": [self.low, self.high]}
+
+
+@dataclass(frozen=True, slots=True)
+class Accuracy:
+    """The three figures of one network on one split; `loss` is the mean cross-entropy per window in nats."""
+
+    window: Rate
+    group: Rate
+    recording: Rate
+    loss: float
+
+    def to_json(self) -> dict[str, Any]:
+        return {
+            "window": self.window.to_json(),
+            "group": {**self.group.to_json(), "windows": GROUP},
+            "recording": self.recording.to_json(),
+            "loss": self.loss,
+        }
+
+
+def wilson(correct: int, total: int) -> Rate:
+    """A rate with its 95 % score interval (Wilson, "Probable inference", J. Am. Stat. Assoc. 22, 1927)."""
+    if total == 0:
+        return Rate(0, 0, 0.0, 1.0)
+    fraction = correct / total
+    spread = _Z_95**2 / total
+    centre = (fraction + spread / 2) / (1 + spread)
+    half = _Z_95 * sqrt(fraction * (1 - fraction) / total + spread / (4 * total)) / (1 + spread)
+    return Rate(correct, total, max(0.0, centre - half), min(1.0, centre + half))
+
+
+def accuracy(logits: NDArray[np.floating], labels: NDArray[np.integer], recordings: NDArray[np.integer]) -> Accuracy:
+    """Accuracy of `logits` [N, classes] against `labels` [N]; `recordings` [N] numbers the recording of each window.
+
+    The windows of one recording stand in the order of time. A group is four consecutive windows of one recording,
+    groups do not overlap and an incomplete one is left out; groups and recordings are decided by the mean of the
+    softmax.
+    """
+    values = np.asarray(logits, np.float64)
+    shifted = values - values.max(axis=1, keepdims=True)
+    logarithms = shifted - np.log(np.exp(shifted).sum(axis=1, keepdims=True))
+    probabilities = np.exp(logarithms)
+    rows = np.arange(len(labels))
+    grouped: list[bool] = []
+    whole: list[bool] = []
+    for recording in np.unique(recordings):
+        (members,) = np.nonzero(recordings == recording)
+        label = labels[members[0]]
+        complete = members[: len(members) // GROUP * GROUP]
+        means = probabilities[complete].reshape(-1, GROUP, values.shape[1]).mean(axis=1)
+        grouped.extend(means.argmax(axis=1) == label)
+        whole.append(bool(probabilities[members].mean(axis=0).argmax() == label))
+    return Accuracy(
+        window=wilson(int((values.argmax(axis=1) == labels).sum()), len(labels)),
+        group=wilson(sum(map(int, grouped)), len(grouped)),
+        recording=wilson(sum(whole), len(whole)),
+        loss=float(-logarithms[rows, labels].mean()) if len(labels) else 0.0,
+    )
+
+
+def as_row(figures: Mapping[str, Any]) -> dict[str, Any]:
+    """The accuracy of a report's row from `Accuracy.to_json()`, as a model's card keeps it."""
+    return {
+        "accuracy_window": figures["window"]["value"],
+        "accuracy_window_ci95": figures["window"]["ci95"],
+        "accuracy_group": figures["group"]["value"],
+        "accuracy_group_ci95": figures["group"]["ci95"],
+        "accuracy_recording": figures["recording"]["value"],
+        "accuracy_recording_ci95": figures["recording"]["ci95"],
+        "n_windows": figures["window"]["total"],
+    }

@@ -1,0 +1,178 @@
+"""The training loop: Adam on a cosine schedule, a checkpoint per epoch, the model chosen on validation."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from math import cos, pi
+from pathlib import Path
+from time import perf_counter
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+from torch import nn
+
+from evbench.profiles import TrainSettings
+from evbench.training.augment import Batches, SparseWindows
+from evbench.training.checkpoint import (
+    Checkpoint,
+    latest_checkpoint,
+    load_weights,
+    save_checkpoint,
+    save_weights,
+)
+from evbench.training.evaluate import Accuracy, accuracy
+from evbench.training.torch_setup import torch
+
+OnMetric = Callable[[str, int, float], None]
+"""Called as on_metric(name, step, value); steps count batches from the start of training."""
+
+WARM_UP = 0.1
+"""Part of all steps in which the learning rate rises."""
+
+EVALUATION_BATCH = 128
+
+
+@dataclass(frozen=True, slots=True)
+class Trained:
+    """What a training left: the chosen epoch (1 is the first), its figures on validation, one entry per epoch."""
+
+    epoch: int
+    validation: Accuracy
+    history: tuple[Mapping[str, float], ...]
+    seconds: float
+
+
+def learning_rate(step: int, steps: int, peak: float) -> float:
+    """The rate of batch `step` of `steps`: a straight rise, then half a cosine down to zero.
+
+    Loshchilov and Hutter, "SGDR: stochastic gradient descent with warm restarts", ICLR 2017, without restarts.
+    """
+    rise = max(1, round(WARM_UP * steps))
+    if step < rise:
+        return peak * (step + 1) / rise
+    return peak * 0.5 * (1.0 + cos(pi * (step - rise) / max(1, steps - rise)))
+
+
+def evaluate(network: nn.Module, windows: SparseWindows) -> Accuracy:
+    """Accuracy of `network`, put into evaluation mode, on all windows."""
+    return accuracy(logits_of(network, windows), windows.labels, windows.recording)
+
+
+def logits_of(network: nn.Module, windows: SparseWindows) -> NDArray[np.float32]:
+    """Logits [N, classes] of all windows from `network`, put into evaluation mode."""
+    network.eval()
+    return compute_logits(network, windows)
+
+
+def compute_logits(forward: Callable[[torch.Tensor], torch.Tensor], windows: SparseWindows) -> NDArray[np.float32]:
+    """Logits [N, classes] of all windows; `forward` maps [n, C, H, W] float32 to [n, classes]."""
+    count = len(windows.labels)
+    batches = Batches(windows, min(EVALUATION_BATCH, max(1, count)))
+    with torch.no_grad():
+        parts = [
+            forward(batches(np.arange(first, min(first + EVALUATION_BATCH, count)))).numpy()
+            for first in range(0, count, EVALUATION_BATCH)
+        ]
+    return np.concatenate(parts)
+
+
+def train(
+    network: nn.Module,
+    train_set: SparseWindows,
+    validation_set: SparseWindows,
+    settings: TrainSettings,
+    directory: Path,
+    on_metric: OnMetric,
+    *,
+    epochs: int | None = None,
+    start: int = 0,
+    stop: int | None = None,
+) -> Trained:
+    """Trains `network` in place and leaves it with the weights of the epoch that did best on validation.
+
+    Goes on from the newest checkpoint of `directory`; the outcome is bit for bit that of an unbroken run with as many
+    threads. `epochs` replaces the settings' number and sets the schedule; `start` and `stop` run a part of it.
+    Metrics: loss and learning_rate per step; validation_accuracy and validation_loss per epoch.
+    """
+    started = perf_counter()
+    epochs = epochs or settings.epochs
+    optimizer = torch.optim.Adam(network.parameters(), settings.learning_rate)
+    chosen = directory / "weights.safetensors"
+    state = latest_checkpoint(directory)
+    if state is None:
+        state = Checkpoint(start, {}, {}, 0, float("inf"))
+    else:
+        network.load_state_dict(dict(state.weights))
+        optimizer.load_state_dict(dict(state.optimizer))
+    batches = Batches(train_set, settings.batch_size)
+    per_epoch = max(1, len(train_set.labels) // settings.batch_size)
+    for epoch in range(state.epoch, stop or epochs):
+        loss = _train_epoch(
+            network, optimizer, batches, train_set.labels, settings, epoch, epochs * per_epoch, on_metric
+        )
+        found = evaluate(network, validation_set)
+        step = (epoch + 1) * per_epoch
+        on_metric("validation_accuracy", step, found.window.value)
+        on_metric("validation_loss", step, found.loss)
+        figures = {"loss": loss, "validation_loss": found.loss, "validation_accuracy": found.window.value}
+        improved = found.loss <= state.best_loss
+        if improved:
+            directory.mkdir(parents=True, exist_ok=True)
+            save_weights(network.state_dict(), chosen)
+        state = Checkpoint(
+            epoch + 1,
+            network.state_dict(),
+            optimizer.state_dict(),
+            epoch + 1 if improved else state.best_epoch,
+            found.loss if improved else state.best_loss,
+            [*state.history, figures],
+        )
+        save_checkpoint(state, directory)
+    network.load_state_dict(load_weights(chosen))
+    return Trained(state.best_epoch, evaluate(network, validation_set), tuple(state.history), perf_counter() - started)
+
+
+def _train_epoch(
+    network: nn.Module,
+    optimizer: torch.optim.Optimizer,
+    batches: Batches,
+    labels: NDArray[np.int64],
+    settings: TrainSettings,
+    epoch: int,
+    steps: int,
+    on_metric: OnMetric,
+) -> float:
+    """One pass over the training set; returns its mean loss. All randomness follows from the seed and the epoch."""
+    rng = np.random.default_rng((settings.seed, epoch))
+    torch.manual_seed(int(rng.integers(2**31)))
+    order = rng.permutation(len(labels))
+    size = min(settings.batch_size, len(labels))
+    losses: list[float] = []
+    network.train()
+    for number in range(len(labels) // size):
+        rows = order[number * size : (number + 1) * size]
+        step = epoch * (len(labels) // size) + number
+        rate = learning_rate(step, steps, settings.learning_rate)
+        for group in optimizer.param_groups:
+            group["lr"] = rate
+        logits = network(batches(rows, settings.augment, rng))
+        loss = nn.functional.cross_entropy(logits, torch.from_numpy(labels[rows]))
+        optimizer.zero_grad(set_to_none=True)
+        loss.backward()  # type: ignore[no-untyped-call]
+        optimizer.step()
+        losses.append(loss.item())
+        on_metric("loss", step, losses[-1])
+        on_metric("learning_rate", step, rate)
+    return float(np.mean(losses))
+
+
+def describe(trained: Trained) -> dict[str, Any]:
+    """A training as plain values for JSON."""
+    return {
+        "epoch": trained.epoch,
+        "validation": trained.validation.to_json(),
+        "history": [dict(figures) for figures in trained.history],
+        "seconds": round(trained.seconds, 3),
+    }
