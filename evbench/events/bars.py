@@ -1,12 +1,14 @@
 """The simulated-bars set: six motions of a bar seen by a simulated DVS128, so that everything runs without data.
 
-The bar is brighter than the background in half of the recordings and darker in the other half. A bright bar on its way
-right and a dark one on its way left leave the same picture of ON and OFF events; only the order in time tells them
-apart, which is what voxel bins are for.
+A recording shows several takes of one motion, each with another bar: width, length, speed, place, tilt and contrast are
+left to chance. Most bars are brighter than the background, some darker. A bright bar on its way right and a dark one on
+its way left leave the same picture of ON and OFF events; only their order in time tells them apart, which is what voxel
+bins are for.
 """
 
 from __future__ import annotations
 
+import functools
 import math
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
@@ -17,6 +19,7 @@ from numpy.typing import NDArray
 
 from evbench.events.camera import Camera, record
 from evbench.events.stream import EventStream, SensorGeometry
+from evbench.events.windows import join
 from evbench.events.writers import write_recording
 
 GEOMETRY = SensorGeometry(128, 128)
@@ -28,15 +31,17 @@ VALIDATION_SUBJECTS = range(8, 10)
 TEST_SUBJECTS = range(10, 12)
 
 RECORDING_US = 2_000_000
-STEP_US = 2_000
+TAKE_US = 250_000
+STEP_US = 5_000
 _SEED = 20_260_101
+_BRIGHT_SHARE = 0.75
 _EDGE_PX = 2.0
 _HEADINGS = {"right": 0.0, "down": 90.0, "left": 180.0, "up": 270.0}
 
 
 @dataclass(frozen=True, slots=True)
 class Bar:
-    """One recording's scene. heading: degrees from right towards down, None when the bar turns; speed: pixels per
+    """One take's scene. heading: degrees from right towards down, None when the bar turns; speed: pixels per
     second, or radians per second (clockwise positive) when it turns; width, length, spacing of one bar to the next:
     pixels; centre: x, y; contrast: log intensity against the background, negative for a dark bar; wobble: how much of
     the speed comes and goes, as a share; start: pixels or radians."""
@@ -53,16 +58,22 @@ class Bar:
 
 
 def simulate(subject: int, motion: str, *, duration_us: int = RECORDING_US) -> EventStream:
-    """One subject's recording of one motion, `duration_us` long and always the same: all chance comes from the two."""
+    """One subject's recording of one motion, `duration_us` long and always the same: all chance comes from the two.
+
+    A shorter recording is the beginning of the longer one where it holds whole takes of 250 ms.
+    """
     rng = np.random.default_rng([_SEED, subject, MOTIONS.index(motion)])
-    bar = draw_bar(motion, rng)
     camera = Camera(
         GEOMETRY,
         noise_hz=rng.uniform(0.03, 0.25),
         hot_pixels=int(rng.integers(0, 6)),
         seed=_SEED + subject,
     )
-    return record(camera, _frames(bar, duration_us), STEP_US, rng)
+    takes = []
+    for start in range(0, duration_us, TAKE_US):
+        frames = scene(draw_bar(motion, rng), min(TAKE_US, duration_us - start))
+        takes.append(record(camera, frames, STEP_US, rng, start_us=start))
+    return join(takes)
 
 
 def recording_name(subject: int, motion: str) -> str:
@@ -70,8 +81,9 @@ def recording_name(subject: int, motion: str) -> str:
     return f"subject-{subject:02d}/{motion}"
 
 
+@functools.lru_cache(maxsize=128)
 def simulate_by_name(name: str) -> EventStream:
-    """The recording that `recording_name` names."""
+    """The recording that `recording_name` names; a process simulates each once (the whole set is about 30 MB)."""
     subject, _, motion = name.removeprefix("subject-").partition("/")
     return simulate(int(subject), motion)
 
@@ -98,22 +110,22 @@ def draw_bar(motion: str, rng: np.random.Generator) -> Bar:
     speed = rng.uniform(1.2, 3.5) if turns else rng.uniform(35.0, 110.0)
     if motion == "counter-clockwise":
         speed = -speed
-    sign = 1.0 if rng.random() < 0.5 else -1.0
+    sign = 1.0 if rng.random() < _BRIGHT_SHARE else -1.0
     return Bar(
         heading=heading,
         speed=speed,
         width=rng.uniform(4.0, 12.0),
-        length=rng.uniform(60.0, 100.0) if turns else rng.uniform(30.0, 70.0),
-        spacing=rng.uniform(60.0, 90.0),
+        length=rng.uniform(50.0, 90.0) if turns else rng.uniform(25.0, 60.0),
+        spacing=rng.uniform(70.0, 100.0),
         centre=(64.0 + rng.uniform(-16.0, 16.0), 64.0 + rng.uniform(-16.0, 16.0)),
-        contrast=sign * rng.uniform(0.3, 0.6),
+        contrast=sign * rng.uniform(0.25, 0.45),
         wobble=rng.uniform(0.0, 0.4),
         start=rng.uniform(0.0, 90.0),
     )
 
 
-def _frames(bar: Bar, duration_us: int) -> Iterator[NDArray[np.float32]]:
-    """Log intensity [H, W] float32 every STEP_US, the first at time 0, the last at `duration_us`."""
+def scene(bar: Bar, duration_us: int) -> Iterator[NDArray[np.float32]]:
+    """The bar's log intensity [H, W] float32 every STEP_US, the first at time 0, the last at `duration_us`."""
     x = np.arange(GEOMETRY.width, dtype=np.float32)[None, :] - np.float32(bar.centre[0])
     y = np.arange(GEOMETRY.height, dtype=np.float32)[:, None] - np.float32(bar.centre[1])
     across = _turning(bar, x, y) if bar.heading is None else _passing(bar, x, y)
@@ -122,7 +134,7 @@ def _frames(bar: Bar, duration_us: int) -> Iterator[NDArray[np.float32]]:
     window = np.float32(bar.contrast) * _soft(half_length - along)
     for step in range(duration_us // STEP_US + 1):
         seconds = step * STEP_US / 1e6
-        # One wobble a second; below 1 / (2 pi) of the speed's integral it never turns the motion round.
+        # One wobble a second, which never turns the motion round because the speed stays above 1 - wobble of itself.
         travelled = bar.start + bar.speed * (seconds + bar.wobble * math.sin(2 * math.pi * seconds) / (2 * math.pi))
         distance = across(travelled)
         np.subtract(np.float32(bar.width / 2), np.abs(distance, out=distance), out=distance)

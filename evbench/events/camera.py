@@ -33,9 +33,14 @@ class Camera:
 
 
 def record(
-    camera: Camera, frames: Iterable[NDArray[np.float32]], step_us: int, rng: np.random.Generator
+    camera: Camera,
+    frames: Iterable[NDArray[np.float32]],
+    step_us: int,
+    rng: np.random.Generator,
+    *,
+    start_us: int = 0,
 ) -> EventStream:
-    """The events of a scene in time order, from time 0.
+    """The events of a scene in time order, the first frame at `start_us`.
 
     frames: log intensity [H, W] float32 every `step_us` microseconds; between two frames each pixel changes linearly,
     so an event's time is that of the threshold's crossing. `rng` makes the noise, `camera.seed` the mismatch.
@@ -67,7 +72,7 @@ def record(
     caught = [_rested(events, last, camera.refractory_us) for events in caught]
     caught += _noise(np.arange(pixels), camera.noise_hz, steps * step_us, rng)
     caught += _noise(hot, camera.hot_hz, steps * step_us, rng)
-    return _merge(caught, camera.geometry)
+    return _merge(caught, camera.geometry, start_us)
 
 
 _Caught = tuple[NDArray[np.int64], NDArray[np.int64], NDArray[np.bool_]]
@@ -116,7 +121,7 @@ def _noise(pixels: NDArray[np.int64], rate_hz: float, duration_us: int, rng: np.
     return [(t, pixels[rng.integers(0, len(pixels), events)], rng.random(events) < 0.5)]
 
 
-def _merge(caught: list[_Caught], geometry: SensorGeometry) -> EventStream:
+def _merge(caught: list[_Caught], geometry: SensorGeometry, start_us: int) -> EventStream:
     if not caught:
         nothing = np.empty(0, np.int64)
         return EventStream.from_arrays(nothing, nothing, nothing, nothing, geometry)
@@ -125,4 +130,4 @@ def _merge(caught: list[_Caught], geometry: SensorGeometry) -> EventStream:
     on = np.concatenate([events[2] for events in caught])
     order = np.argsort(t, kind="stable")
     y, x = np.divmod(pixel[order], geometry.width)
-    return EventStream.from_arrays(t[order], x, y, on[order], geometry)
+    return EventStream.from_arrays(start_us + t[order], x, y, on[order], geometry)

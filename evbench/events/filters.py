@@ -29,13 +29,16 @@ def background_activity(stream: EventStream, keep_within_us: int) -> NDArray[np.
     pixel, t = pixel[order], stream.t[order]
     place = pixel * events + order
     keep = np.zeros(events, np.bool_)
+    undecided = np.arange(events)
     for dx, dy in _NEIGHBOURS:
         step = dy * row + dx
         # The queries ascend like the keys, which keeps the binary searches in the cache.
-        before = np.searchsorted(place, place + step * events) - 1
+        before = np.searchsorted(place, place[undecided] + step * events) - 1
         found = np.maximum(before, 0)
-        age = t - t[found]
-        keep |= (before >= 0) & (pixel[found] == pixel + step) & (age >= 0) & (age <= keep_within_us)
+        age = t[undecided] - t[found]
+        supported = (before >= 0) & (pixel[found] == pixel[undecided] + step) & (age >= 0) & (age <= keep_within_us)
+        keep[undecided[supported]] = True
+        undecided = undecided[~supported]
     mask = np.empty(events, np.bool_)
     mask[order] = keep
     return mask

@@ -26,6 +26,10 @@ _OPENERS: tuple[tuple[Callable[[bytes], bool], Callable[[Path], Source]], ...] =
 )
 
 
+_OTHERS = {b"Event Stream": "Event Stream", b"#!AER-DAT3": "AEDAT 3", b"#!AER-DAT1": "AEDAT 1", b"\x89HDF": "HDF5"}
+"""Formats of events that are known by name only, so that plausibility does not take them for something else."""
+
+
 def open_recording(path: str | Path) -> Recording:
     """The recording in a file: AEDAT 2.0, AEDAT 4.0, Prophesee DAT or N-MNIST, told apart by content.
 
@@ -37,11 +41,12 @@ def open_recording(path: str | Path) -> Recording:
     head = read_head(path, _SNIFF_BYTES)
     if not head:
         raise RecordingError("The recording is empty: the file has no bytes", where=str(path), remedy="Record it again")
+    other = next((f"is {name} and " for magic, name in _OTHERS.items() if head.startswith(magic)), "")
     for recognises, opener in _OPENERS:
-        if recognises(head):
+        if not other and recognises(head):
             return Recording(path, opener(path))
     raise RecordingError(
-        f"The file is no recording that evbench knows; it begins with {head[:12]!r}",
+        f"The file is no recording that evbench knows; it {other}begins with {head[:12]!r}",
         where=f"{path}, byte 0",
         remedy="Give it an AEDAT 2.0, AEDAT 4.0, Prophesee DAT or N-MNIST file",
     )

@@ -6,6 +6,7 @@ A 50 ms window of a 128x128 sensor fills about one cell in a hundred, so counts 
 from __future__ import annotations
 
 import os
+import zipfile
 from dataclasses import dataclass, fields
 from pathlib import Path
 from typing import Literal
@@ -84,7 +85,7 @@ class WindowSet:
                 arrays = {field.name: file[field.name] for field in fields(cls)}
                 channels, height, width = (int(side) for side in arrays.pop("shape"))
                 return cls(**arrays | {"shape": (channels, height, width), "n_empty": int(arrays["n_empty"])})
-        except (OSError, ValueError, KeyError, EOFError) as error:
+        except (OSError, ValueError, KeyError, EOFError, TypeError, zipfile.BadZipFile) as error:
             raise RecordingError(f"The window set cannot be read: {error}", where=str(path)) from None
 
 

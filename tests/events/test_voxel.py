@@ -49,6 +49,13 @@ def test_unsigned_coordinates_of_a_sensor_do_not_wrap_in_the_index():
     assert grid.sum() == 1
 
 
+@pytest.mark.parametrize("dtype", [np.uint8, np.int16, np.uint32, np.int64, np.uint64])
+def test_coordinates_of_every_integer_type_count_alike(dtype):
+    columns = (np.array([3, 9], dtype), np.array([1, 2], dtype), np.array([0, 4], dtype))
+    grid = voxelize(*columns, [1, 0], t0=0, duration=10, bins=2, size=(6, 6))
+    assert [int(cell) for cell in np.flatnonzero(grid)] == [1 * 36 + 4 * 6 + 2, 2 * 36 + 0 * 6 + 1]
+
+
 def test_counts_stop_at_255():
     many = np.zeros(70_000, np.int64)
     assert voxelize(many, many, many, many, t0=0, duration=10, bins=2, size=(2, 2)).max() == 255

@@ -21,7 +21,8 @@ _OVERFLOW_ROW = 240
 _OVERFLOW_US = 1 << 13
 _RECORD = 5
 _ENOUGH = 64
-_LONG_PAUSE_US = 1 << 16
+_TEXT = bytes(range(32, 127)) + b"\t\n\r"
+_LONG_PAUSE_US = 1 << 17
 
 
 def open_nmnist(path: Path) -> Source:
@@ -49,10 +50,10 @@ def open_nmnist(path: Path) -> Source:
 def looks_like_nmnist(head: bytes) -> bool:
     """Whether bytes without a magic read as 40-bit events: their times must ascend nearly always, as chance would not.
 
-    Text, images and archives fail because half of their neighbouring "times" would descend.
+    Images and archives fail because half of their neighbouring "times" would descend; text is told by its bytes.
     """
     whole = len(head) // _RECORD
-    if whole == 0:
+    if whole == 0 or not head.translate(None, _TEXT):
         return False
     byte = np.frombuffer(head, np.uint8, whole * _RECORD).reshape(-1, _RECORD).astype(np.int64)
     byte = byte[byte[:, 1] != _OVERFLOW_ROW]
