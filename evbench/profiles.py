@@ -29,6 +29,14 @@ def _quantity(value: object, units: dict[str, int], what: str) -> int:
     return round(float(match[1]) * units[match[2]])
 
 
+def parse_duration(text: str) -> int:
+    """Microseconds of a duration such as "50 ms". Raises ValueError when it is none or not above zero."""
+    duration = _quantity(text, _TIME_UNITS, "a duration")
+    if duration <= 0:
+        raise ValueError(f"{text!r} is not longer than zero")
+    return duration
+
+
 Bytes = Annotated[int, BeforeValidator(lambda v: _quantity(v, _BYTE_UNITS, "a size"))]
 """A size in bytes, written "2 MiB"."""
 

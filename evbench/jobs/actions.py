@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any, Protocol
 
 from evbench.errors import JobError
 from evbench.jobs.held_board import HeldBoard
-from evbench.jobs.models import PROFILED_WINDOWS, evenly, from_emptiest_to_fullest, open_model, windows_for
+from evbench.jobs.models import enough, evenly, from_emptiest_to_fullest, open_model, windows_for
 from evbench.jobs.store import JobRow, MetricWriter, Store
 from evbench.profiles import BoardProfile, load_board
 from evbench.workspace import Workspace
@@ -57,7 +57,7 @@ def profile_model(
 
     tell("build", "running", 0.0, "")
     opened = open_model(model)
-    windows = from_emptiest_to_fullest(windows_for(opened, recording), PROFILED_WINDOWS)
+    windows = from_emptiest_to_fullest(windows_for(opened, recording), enough(opened.graph))
     fitted = fit(opened.graph, board, store.workspace)
     sizes = f"flash {fitted.build.flash_bytes / 1024:.0f} KiB, RAM {fitted.build.ram_bytes / 1024:.0f} KiB"
     tell("build", "done", 1.0, sizes)
@@ -105,7 +105,12 @@ def parity_model(
     try:
         session = held.flash(fitted.board, fitted.build)
         return compare_model(
-            opened.graph, opened.folder, evenly(found, windows), store.workspace, session, fitted.build
+            opened.graph,
+            opened.folder,
+            evenly(found, enough(opened.graph, windows)),
+            store.workspace,
+            session,
+            fitted.build,
         )
     finally:
         held.close()

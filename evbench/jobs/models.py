@@ -25,6 +25,9 @@ RECORDINGS = {".aedat", ".aedat4", ".dat", ".bin", ".bs2"}
 PROFILED_WINDOWS = 8
 """How many windows a profile run plays to the board."""
 
+FLOAT_WINDOWS = 2
+"""As many for float networks: their kernels skip nothing, so windows cost the same, and they take seconds each."""
+
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Model:
@@ -121,7 +124,12 @@ def windows_for(model: Model, data: Path | None) -> WindowSet:
     return windows
 
 
-def from_emptiest_to_fullest(windows: WindowSet, count: int = PROFILED_WINDOWS) -> list[NDArray[np.uint8]]:
+def enough(graph: IntegerGraph, wanted: int = PROFILED_WINDOWS) -> int:
+    """How many of `wanted` windows are worth running on a board."""
+    return min(wanted, FLOAT_WINDOWS) if graph.is_float else wanted
+
+
+def from_emptiest_to_fullest(windows: WindowSet, count: int) -> list[NDArray[np.uint8]]:
     """`count` windows, uint8 [C, H, W] each, spread evenly over the order of how many cells are occupied."""
     order = np.argsort(np.diff(windows.offsets), kind="stable")
     return list(windows.dense(order[_places(len(windows), count)]))

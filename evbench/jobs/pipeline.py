@@ -58,7 +58,7 @@ def plan(recipe: Recipe, board: BoardProfile, data: Path | None) -> list[Stage]:
             "report",
             "",
             partial(report.run, recipe=recipe, approaches=chosen),
-            settings={"recipe": recipe.id},
+            settings={"recipe": recipe.id, "window_us": recipe.representation.window},
             inputs=tuple(
                 f"{name} {approach}" for approach in chosen for name in ("export", "build", "profile", "parity")
             ),

@@ -9,7 +9,7 @@ from typing import Literal
 import numpy as np
 from numpy.typing import NDArray
 from rich.color import Color
-from rich.segment import Segment
+from rich.segment import Segment, Segments
 from rich.style import Style
 
 ON = np.array([0xFF, 0xB0, 0x00], np.float32)
@@ -96,6 +96,22 @@ def half_blocks(image: NDArray[np.uint8]) -> list[list[Segment]]:
             line.append(Segment("▀" * (stop - start), style))
         lines.append(line)
     return lines
+
+
+def picture(grid: NDArray[np.uint8], width: int) -> Segments:
+    """A voxel grid [2, B, H, W] as images of its bins side by side, for a terminal of `width` columns."""
+    _, bins, image_h, image_w = grid.shape
+    tile_w = min(max(2, (width - (bins - 1)) // bins), 2 * image_w)
+    tile_h = max(2, image_h * tile_w // image_w // 2 * 2)
+    off, on = resize(grid, tile_w, tile_h)
+    full = float(np.quantile(grid[grid > 0], 0.99)) if grid.any() else 1.0
+    tiles = [half_blocks(colours(off[number], on[number], full)) for number in range(bins)]
+    lines: list[Segment] = []
+    for row in zip(*tiles, strict=True):
+        for number, line in enumerate(row):
+            lines += [Segment(" ")] * (number > 0) + line
+        lines.append(Segment.line())
+    return Segments(lines)
 
 
 def bar(fraction: float, width: int) -> str:

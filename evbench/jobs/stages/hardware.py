@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from evbench.errors import BuildError
-from evbench.jobs.models import from_emptiest_to_fullest
+from evbench.jobs.models import enough, from_emptiest_to_fullest
 from evbench.jobs.stage import Context
 from evbench.jobs.stages.dataset import Kind, windows_file
 from evbench.jobs.stages.export import MODEL
@@ -93,7 +93,7 @@ def profile(context: Context, board: BoardProfile, exported: str, kind: Kind) ->
     fitted = fit(graph, board, context.workspace)
     test_set = WindowSet.load(context.inputs["dataset"] / windows_file(kind, "test"))
     session = context.board.flash(fitted.board, fitted.build)
-    windows = from_emptiest_to_fullest(test_set)
+    windows = from_emptiest_to_fullest(test_set, enough(graph))
 
     def on_window(number: int, run: RunResult) -> None:
         context.progress((number + 1) / len(windows), f"window {number + 1} of {len(windows)}")

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from evbench.jobs.models import evenly
+from evbench.jobs.models import enough, evenly
 from evbench.jobs.stage import Context
 from evbench.jobs.stages.dataset import Kind, windows_file
 from evbench.jobs.stages.export import MODEL
@@ -21,7 +21,9 @@ def run(context: Context, board: BoardProfile, exported: str, kind: Kind, window
     fitted = fit(graph, board, context.workspace)
     session = context.board.flash(fitted.board, fitted.build)
     test_set = WindowSet.load(context.inputs["dataset"] / windows_file(kind, "test"))
-    report = compare_model(graph, folder, evenly(test_set, windows), context.workspace, session, fitted.build)
+    report = compare_model(
+        graph, folder, evenly(test_set, enough(graph, windows)), context.workspace, session, fitted.build
+    )
     context.write("parity.json", report)
     return describe(report)
 

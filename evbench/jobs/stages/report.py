@@ -23,7 +23,8 @@ def run(context: Context, recipe: Recipe, approaches: Sequence[str]) -> str:
         parity = context.read(f"parity {approach}", "parity.json")
         rows.append(row(approach, card, build, profile, parity))
         layers[approach] = profile["layers"]
-    context.write(REPORT, {"recipe": recipe.id, "rows": rows, "layers": layers})
+    window_us = recipe.representation.window
+    context.write(REPORT, {"recipe": recipe.id, "window_us": window_us, "rows": rows, "layers": layers})
     return f"{len(rows)} approaches"
 
 

@@ -1,0 +1,397 @@
+"""Every pane's action as a command, with tables for people and --json for programs."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from evbench.errors import EvbenchError
+
+if TYPE_CHECKING:
+    from evbench.jobs.store import Store
+    from evbench.workspace import Workspace
+
+EXIT_CODES = (
+    "Exit codes: 0 done; 1 parity or doctor found something wrong, or evbench itself failed; 2 wrong usage; "
+    "3 recipe or board profile; 4 recording or dataset; 5 model; 6 firmware build; 7 board; 8 job; 9 workspace; "
+    "130 interrupted."
+)
+
+app = typer.Typer(
+    no_args_is_help=False,
+    add_completion=False,
+    pretty_exceptions_show_locals=False,
+    epilog=EXIT_CODES,
+    context_settings={"help_option_names": ["-h", "--help"]},
+)
+events = typer.Typer(no_args_is_help=True, help="Look into recordings and convert them.")
+jobs = typer.Typer(no_args_is_help=True, help="List, show, follow, cancel and resume jobs.")
+boards = typer.Typer(no_args_is_help=True, help="Boards that evbench knows.")
+app.add_typer(events, name="events")
+app.add_typer(jobs, name="jobs")
+app.add_typer(boards, name="boards")
+
+
+@dataclass(frozen=True, slots=True)
+class Options:
+    """What was said before the command."""
+
+    workspace: Path | None = None
+    debug: bool = False
+
+
+_options = Options()
+
+JsonOption = Annotated[bool, typer.Option("--json", help="Print JSON for programs.")]
+BoardOption = Annotated[str | None, typer.Option("--board", help="A board profile's name or file.")]
+ModelArgument = Annotated[
+    Path | None, typer.Argument(metavar="[MODEL]", help="A model folder or graph file; the bundled model by default.")
+]
+JobArgument = Annotated[int, typer.Argument(metavar="JOB", help="The job's number.")]
+
+
+def _say_version(wanted: bool) -> None:
+    if wanted:
+        print(f"evbench {version()}")
+        raise typer.Exit
+
+
+def version() -> str:
+    """The installed version, or that of the checkout."""
+    import importlib.metadata
+
+    try:
+        return importlib.metadata.version("evbench")
+    except importlib.metadata.PackageNotFoundError:
+        import tomllib
+
+        from evbench.resources import resource
+
+        return str(tomllib.loads(resource("pyproject.toml").read_text())["project"]["version"])
+
+
+@app.callback(invoke_without_command=True)
+def workbench(
+    context: typer.Context,
+    workspace: Annotated[
+        Path | None, typer.Option("--workspace", help="The folder of jobs and artifacts; .evbench here by default.")
+    ] = None,
+    debug: Annotated[bool, typer.Option("--debug", help="Show tracebacks.")] = False,
+    data: Annotated[Path | None, typer.Option("--data", help="A recording or folder to open in the workbench.")] = None,
+    _: Annotated[
+        bool, typer.Option("--version", callback=_say_version, is_eager=True, help="Show the version.")
+    ] = False,
+) -> None:
+    """Takes event-camera networks from recordings to a Cortex-M7. Without a command, opens the workbench."""
+    global _options
+    _options = Options(workspace, debug)
+    if context.invoked_subcommand is None:
+        from evbench.tui.app import run
+
+        run(_workspace(), data)
+
+
+# --- the main job -----------------------------------------------------------------------------------------------------
+
+
+@app.command()
+def demo(as_json: JsonOption = False) -> None:
+    """Train, quantise, flash and measure on simulated recordings and a virtual board: no data or board needed."""
+    _run("bars-voxel-qat", None, "virtual-h743", {}, as_json, detach=False)
+
+
+@app.command()
+def run(
+    recipe: Annotated[str, typer.Argument(help="A bundled recipe's name or a .toml file.")],
+    data: Annotated[Path | None, typer.Option("--data", help="The folder of recordings.")] = None,
+    board: BoardOption = None,
+    settings: Annotated[
+        list[str] | None, typer.Option("--set", metavar="KEY=VALUE", help="A setting, such as train.epochs=2.")
+    ] = None,
+    detach: Annotated[bool, typer.Option("--detach", help="Return at once; the job goes on.")] = False,
+    scheduler: Annotated[str | None, typer.Option("--dask", help="Run on a dask scheduler, tcp://host:port.")] = None,
+    as_json: JsonOption = False,
+) -> None:
+    """Run a recipe: dataset, train, quantise, export, build, flash, profile, parity, report."""
+    _run(recipe, data, board, _settings(settings or []), as_json, detach, scheduler)
+
+
+def _run(
+    recipe: str,
+    data: Path | None,
+    board: str | None,
+    overrides: Mapping[str, str],
+    as_json: bool,
+    detach: bool,
+    scheduler: str | None = None,
+) -> None:
+    from evbench.jobs import engine, output
+
+    workspace = _workspace()
+    job_id = engine.submit_run(workspace, recipe, data, board, overrides)
+    engine.start(workspace, job_id, "dask" if scheduler else "local", scheduler)
+    if detach:
+        output.print_json({"job": job_id}) if as_json else print(f"Job {job_id} runs; `evbench jobs show {job_id}`")
+        return
+    output.follow_to_the_end(workspace, job_id, as_json)
+
+
+@app.command()
+def report(
+    job: Annotated[int | None, typer.Argument(metavar="[JOB]", help="The newest finished run by default.")] = None,
+    as_json: JsonOption = False,
+) -> None:
+    """Show the approaches of a finished run side by side."""
+    from evbench.jobs import actions, display, output
+
+    output.show(actions.report_of(_store(_workspace()), job), as_json, display.report_table)
+
+
+@app.command()
+def profile(
+    model: ModelArgument = None,
+    board: BoardOption = None,
+    recording: Annotated[Path | None, typer.Option("--recording", help="A recording or a folder of them.")] = None,
+    as_json: JsonOption = False,
+) -> None:
+    """Build, flash and measure a model: cycles per layer."""
+    from evbench.jobs import actions, display, output
+    from evbench.profiles import load_board
+
+    loaded = load_board(board or "virtual-h743")
+    on_step = None if as_json else output.step_line
+    result = actions.profile_model(_store(_workspace()), model, loaded, recording, on_step)
+    if result["board"] != loaded.id and not as_json:
+        print(f"The model does not fit {loaded.id}; it is measured on {result['board']}.")
+    output.show(result, as_json, display.layers_table)
+    if not as_json:
+        from evbench.jobs.models import open_model
+
+        print(display.logits_line(result, open_model(model).classes))
+
+
+@app.command()
+def parity(
+    model: ModelArgument = None,
+    windows: Annotated[int, typer.Option("--windows", min=1, help="How many windows to compare on.")] = 16,
+    data: Annotated[Path | None, typer.Option("--data", help="A recording or a folder of them.")] = None,
+    board: BoardOption = None,
+    as_json: JsonOption = False,
+) -> None:
+    """Compare every execution of a model, layer by layer; exit code 1 when they differ more than they may."""
+    from evbench.jobs import actions, display, output
+    from evbench.profiles import load_board
+
+    result = actions.parity_model(_store(_workspace()), model, load_board(board or "virtual-h743"), windows, data)
+    output.show(result, as_json, display.parity_table)
+    if not result["passed"]:
+        raise typer.Exit(1)
+
+
+# --- recordings -------------------------------------------------------------------------------------------------------
+
+
+@events.command("info")
+def events_info(recording: Annotated[Path, typer.Argument(help="A recording.")], as_json: JsonOption = False) -> None:
+    """Format, sensor, number of events, times, and what is wrong with a recording."""
+    from evbench.events.recording import open_recording
+    from evbench.jobs import display, output
+
+    output.show(open_recording(recording).info(), as_json, display.recording_table)
+
+
+@events.command("convert")
+def events_convert(
+    source: Annotated[Path, typer.Argument(help="A recording in any format.")],
+    target: Annotated[Path, typer.Argument(help="A file ending in .dat, .aedat or .bin.")],
+) -> None:
+    """Write a recording in another format, chosen by the suffix."""
+    from evbench.events.recording import open_recording
+    from evbench.events.writers import write_recording
+
+    stream = open_recording(source).read()
+    write_recording(stream, target)
+    print(f"{len(stream):,} events written to {target}")
+
+
+@app.command()
+def voxel(
+    recording: Annotated[Path, typer.Argument(help="A recording.")],
+    window: Annotated[int, typer.Option("--window", min=0, help="Which window, counted from 0.")] = 0,
+    length: Annotated[str, typer.Option("--length", help="How long a window is.")] = "50 ms",
+    bins: Annotated[int, typer.Option("--bins", min=1, max=64, help="Time bins.")] = 5,
+    as_json: JsonOption = False,
+) -> None:
+    """Draw a window's voxel grid, one image per time bin: ON amber, OFF blue."""
+    from evbench.jobs import output
+    from evbench.jobs.voxels import window_of
+    from evbench.tui.drawing import picture
+
+    found = window_of(recording, window, length, bins)
+    if as_json:
+        output.print_json(found.to_json())
+        return
+    console = output.console()
+    console.print(found.headline, highlight=False)
+    console.print(picture(found.grid, console.width))
+
+
+# --- jobs -------------------------------------------------------------------------------------------------------------
+
+
+@jobs.command("list")
+def jobs_list(as_json: JsonOption = False) -> None:
+    """All jobs of the workspace, newest first."""
+    from evbench.jobs import display, engine, output
+
+    rows = engine.recover(_store(_workspace()))
+    output.show({"jobs": [display.job_json(row) for row in rows]}, as_json, lambda _: display.jobs_table(rows))
+
+
+@jobs.command("show")
+def jobs_show(job: JobArgument, as_json: JsonOption = False) -> None:
+    """A job's stages and how each went."""
+    from evbench.jobs import display, engine, output
+
+    store = _store(_workspace())
+    row, stages = engine.refresh(store, job), store.stages(job)
+    content = {**display.job_json(row), "stages": [display.stage_json(stage) for stage in stages]}
+    output.show(content, as_json, lambda _: display.job_details(row, stages))
+
+
+@jobs.command("logs")
+def jobs_logs(job: JobArgument) -> None:
+    """What a job's process has written."""
+    from evbench.jobs import engine
+
+    sys.stdout.write(engine.log(_workspace(), job))
+
+
+@jobs.command("cancel")
+def jobs_cancel(job: JobArgument) -> None:
+    """Stop a job; its checkpoints stay."""
+    from evbench.jobs import engine
+
+    engine.cancel(_workspace(), job)
+    print(f"Job {job} is cancelled; `evbench jobs resume {job}` goes on where it stopped.")
+
+
+@jobs.command("resume")
+def jobs_resume(
+    job: JobArgument,
+    detach: Annotated[bool, typer.Option("--detach", help="Return at once; the job goes on.")] = False,
+    as_json: JsonOption = False,
+) -> None:
+    """Go on with a job that failed, was cancelled or whose process died, from its last checkpoint."""
+    from evbench.jobs import engine, output
+
+    workspace = _workspace()
+    engine.resume(workspace, job)
+    engine.start(workspace, job)
+    if detach:
+        print(f"Job {job} runs; `evbench jobs show {job}`")
+    else:
+        output.follow_to_the_end(workspace, job, as_json)
+
+
+# --- around it --------------------------------------------------------------------------------------------------------
+
+
+@boards.command("list")
+def boards_list(as_json: JsonOption = False) -> None:
+    """The bundled board profiles."""
+    from evbench.jobs import display, output
+    from evbench.profiles import list_boards
+
+    found = list_boards()
+    output.show({"boards": [b.model_dump(mode="json") for b in found]}, as_json, lambda _: display.boards_table(found))
+
+
+@app.command()
+def doctor(as_json: JsonOption = False) -> None:
+    """Look whether everything is here; exit code 1 when something needed is missing."""
+    from evbench.jobs import display, output
+    from evbench.jobs.doctor import examine
+
+    checks = []
+    for check in examine(_options.workspace):
+        checks.append(check)
+        if not as_json:
+            output.console().print(display.check_line(check), highlight=False)
+    passed = all(check.ok or not check.needed for check in checks)
+    if as_json:
+        output.print_json({"checks": [check.to_json() for check in checks], "passed": passed})
+    if not passed:
+        raise typer.Exit(1)
+
+
+@app.command()
+def serve(
+    port: Annotated[int, typer.Option("--port", min=1, max=65535, help="The port on this machine.")] = 8000,
+) -> None:
+    """Show the workbench in a browser on this machine; the extra `serve` installs what it needs."""
+    try:
+        from textual_serve.server import Server
+    except ImportError:
+        raise EvbenchError(
+            "The workbench cannot be served: textual-serve is not installed",
+            where="Python package textual-serve",
+            remedy="pip install 'evbench[serve]'",
+        ) from None
+    import shlex
+
+    command = [sys.executable, "-m", "evbench.cli", "--workspace", str(_workspace().root)]
+    Server(shlex.join(command), host="127.0.0.1", port=port, title="evbench").serve()
+
+
+# --- what commands share ----------------------------------------------------------------------------------------------
+
+
+def _settings(pairs: list[str]) -> dict[str, str]:
+    for pair in pairs:
+        if "=" not in pair:
+            raise typer.BadParameter(f"{pair!r} has no '='; write --set train.epochs=2")
+    return dict(pair.split("=", 1) for pair in pairs)
+
+
+def _workspace() -> Workspace:
+    from evbench.workspace import open_workspace
+
+    return open_workspace(_options.workspace)
+
+
+def _store(workspace: Workspace) -> Store:
+    from evbench.jobs.store import Store
+
+    return Store(workspace)
+
+
+def main() -> None:
+    """The console script: errors a user can mend become one message and an exit code."""
+    if sys.argv[1:] == ["--version"]:
+        print(f"evbench {version()}")
+        return
+    try:
+        app()
+    except EvbenchError as error:
+        if _options.debug:
+            raise
+        print(f"evbench: {error}", file=sys.stderr)
+        sys.exit(error.exit_code)
+    except Exception as error:
+        if _options.debug:
+            raise
+        from evbench.workspace import explain
+
+        known = explain(error, "the workspace")
+        print(f"evbench: {known or f'failed unexpectedly: {error!r}. --debug shows where.'}", file=sys.stderr)
+        sys.exit(known.exit_code if known else 1)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,87 @@
+"""Where commands print: tables for people on a terminal or in a log, JSON for programs on standard output."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Mapping
+from typing import TYPE_CHECKING, Any
+
+from evbench.errors import JobError
+from evbench.jobs.store import JobRow, Store
+from evbench.workspace import Workspace
+
+if TYPE_CHECKING:
+    from rich.console import Console, RenderableType
+
+_LOG_WIDTH = 160
+
+
+def console(stderr: bool = False) -> Console:
+    """A console; where the output is no terminal, wide enough that tables keep their lines."""
+    from rich.console import Console
+
+    made = Console(stderr=stderr)
+    if not made.is_terminal:
+        made.width = max(made.width, _LOG_WIDTH)
+    return made
+
+
+def print_json(content: Mapping[str, Any]) -> None:
+    """One JSON object on standard output."""
+    print(json.dumps(content, indent=1))
+
+
+def show(content: Mapping[str, Any], as_json: bool, draw: Callable[[Any], RenderableType]) -> None:
+    """The content as JSON, or drawn for people."""
+    if as_json:
+        print_json(content)
+    else:
+        console().print(draw(content))
+
+
+def step_line(step: str, state: str, progress: float, message: str) -> None:
+    """One line on standard error for each step of a profile run that is done."""
+    if state == "done":
+        console(stderr=True).print(f"{step:8}{message}", highlight=False, markup=False)
+
+
+def follow_to_the_end(workspace: Workspace, job_id: int, as_json: bool) -> None:
+    """Follow a job and show what it came to; with JSON, progress goes to standard error.
+
+    Raises JobError when it does not end well; KeyboardInterrupt cancels it and goes on up.
+    """
+    from evbench.jobs import engine
+    from evbench.jobs.follow import follow
+
+    try:
+        job = follow(workspace, job_id, console(stderr=as_json))
+    except KeyboardInterrupt:
+        engine.cancel(workspace, job_id)
+        hint = f"`evbench jobs resume {job_id}` goes on where it stopped."
+        console(stderr=True).print(f"Job {job_id} is cancelled; {hint}", highlight=False)
+        raise
+    if job.state != "done":
+        raise JobError(
+            f"Job {job_id} is {job.state}: {(job.error or '').rstrip('.')}",
+            remedy=f"See `evbench jobs logs {job_id}`; `evbench jobs resume {job_id}` goes on where it stopped",
+        )
+    show_result(Store(workspace), job, as_json)
+
+
+def show_result(store: Store, job: JobRow, as_json: bool) -> None:
+    """A finished job's result: the approaches of a run and the layers of its last int8 model, or one profile run."""
+    from evbench.jobs import actions, display
+
+    if job.kind != "run":
+        show(job.result or {}, as_json, display.layers_table)
+        return
+    report = actions.report_of(store, job.id)
+    out = console(stderr=as_json)
+    if not as_json:
+        out.print()
+    show(report, as_json, display.report_table)
+    last = report["rows"][-1]["approach"]
+    measured = next((run for run in store.profile_runs(job.id) if run.model.endswith(last)), None)
+    if measured and not as_json:
+        out.print()
+        out.print(display.layers_table(measured.result, display.APPROACH_NAMES.get(last, last)))
