@@ -8,6 +8,7 @@ from pathlib import Path
 
 from elftools.common.exceptions import ELFError
 from elftools.elf.elffile import ELFFile
+from elftools.elf.sections import SymbolTableSection
 
 from evbench.errors import BuildError
 
@@ -73,7 +74,7 @@ def _read(elf: ELFFile) -> Image:
         sections.append(Section(section.name, address, address + shift, section["sh_size"], stored))
     table = elf.get_section_by_name(".symtab")
     symbols = {}
-    for symbol in table.iter_symbols() if table is not None else ():
+    for symbol in table.iter_symbols() if isinstance(table, SymbolTableSection) else ():
         if symbol.name and symbol["st_shndx"] != "SHN_UNDEF" and symbol["st_info"]["type"] != "STT_FILE":
             code = symbol["st_info"]["type"] == "STT_FUNC"
             symbols[symbol.name] = (symbol["st_value"] & ~1 if code else symbol["st_value"], symbol["st_size"])

@@ -207,7 +207,7 @@ class _Layer:
                 where=f"layer '{operator.name}'",
                 remedy="Quantise the network again; its scales are far apart",
             )
-        return folded.astype(np.int32)
+        return np.asarray(folded, np.int32)
 
     def _plain_counts(self) -> None:
         """Float kernels read 8-bit inputs as the counts they are."""

@@ -4,16 +4,19 @@ from __future__ import annotations
 
 import hashlib
 import os
+import re
 import sys
 import tempfile
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 from evbench.compile.toolchain import CODE, WARNINGS, run_tool, zig_binary
 from evbench.errors import WorkspaceError
 
 # The plainest processor of the family, so that a cache that moves to another machine still runs there.
-FLAGS = ("-mcpu=baseline", "-shared", "-fPIC", "-nostdlib", "-fvisibility=hidden", *WARNINGS, *CODE)
+TARGET = ("-mcpu=baseline", "-nostdlib")
+FLAGS = (*TARGET, "-fPIC", "-fvisibility=hidden", *WARNINGS, *CODE)
 
 
 def build_shared(
@@ -24,31 +27,43 @@ def build_shared(
     includes: Sequence[Path] = (),
     defines: Sequence[str] = (),
     data: Sequence[Path] = (),
+    flags: Sequence[str] = (),
 ) -> Path:
     """Compile freestanding C (and .S) sources into `cache_dir/name-<hash>.so`, unless it is there already.
 
-    The hash covers the sources, every header in `includes`, the files in `data`, the flags and the compiler's version.
-    The compiler runs in the first source's folder. Raises BuildError with the compiler's complaint, WorkspaceError
-    when the cache cannot be written.
+    The hash covers the sources, the headers they include, the files in `data` (which .S sources may include from their
+    own folder), the flags and the compiler's version. Objects are kept as well, so that libraries that differ in one
+    source share the rest. `flags` come after the fixed ones. Raises BuildError with the compiler's complaint,
+    WorkspaceError when the cache cannot be written.
     """
     zig, version = zig_binary()
-    sha = hashlib.sha256(repr((version, FLAGS, tuple(defines), sys.platform)).encode())
-    headers = [header for folder in includes for header in sorted(folder.glob("*.h"))]
-    for path in (*sources, *headers, *data):
-        content = path.read_bytes()
-        sha.update(f"{path.name}:{len(content)}:".encode())
-        sha.update(content)
-    library = cache_dir / f"{name}-{sha.hexdigest()[:24]}.so"
+    common = repr((version, FLAGS, tuple(flags), tuple(defines), sys.platform))
+    objects = {source: _digest(common, [source, *_included(source, includes, data)]) for source in sources}
+    total = hashlib.sha256(" ".join(objects.values()).encode()).hexdigest()
+    library = cache_dir / f"{name}-{total[:24]}.so"
     if library.exists():
         return library
     try:
-        cache_dir.mkdir(parents=True, exist_ok=True)
+        kept = cache_dir / "objects"
+        kept.mkdir(parents=True, exist_ok=True)
         with tempfile.TemporaryDirectory(dir=cache_dir, prefix=".build-") as folder:
-            made = Path(folder) / library.name
             cache = {"ZIG_GLOBAL_CACHE_DIR": folder, "ZIG_LOCAL_CACHE_DIR": folder}
-            command = [str(zig), "cc", *FLAGS, *(f"-I{path.resolve()}" for path in includes)]
-            command += [*(f"-D{define}" for define in defines), *(str(path.resolve()) for path in sources)]
-            run_tool([*command, "-o", str(made)], sources[0].resolve().parent, {**os.environ, **cache})
+            environment = {**os.environ, **cache}
+            command = [str(zig), "cc", *FLAGS, *flags, *(f"-I{path.resolve()}" for path in includes)]
+            command += [f"-D{define}" for define in defines]
+
+            def compile_object(source: Path) -> str:
+                made, final = Path(folder) / f"{objects[source]}.o", kept / f"{objects[source]}.o"
+                if not final.exists():
+                    job = [*command, "-c", str(source.resolve()), "-o", str(made)]
+                    run_tool(job, source.resolve().parent, environment)
+                    made.replace(final)
+                return str(final.resolve())
+
+            with ThreadPoolExecutor(max_workers=os.cpu_count()) as pool:
+                linked = list(pool.map(compile_object, sources))
+            made = (Path(folder) / library.name).resolve()
+            run_tool([str(zig), "cc", *TARGET, "-shared", *linked, "-o", str(made)], Path(folder), environment)
             made.replace(library)
     except OSError as error:
         raise WorkspaceError(
@@ -57,3 +72,28 @@ def build_shared(
             remedy="Free some space or choose another workspace",
         ) from error
     return library
+
+
+def _included(source: Path, includes: Sequence[Path], data: Sequence[Path]) -> Iterable[Path]:
+    """What else goes into the object of `source`: the headers it names in quotes, and those that they name."""
+    if source.suffix == ".S":
+        return data
+    found: dict[Path, None] = {}
+    waiting = [source]
+    while waiting:
+        path = waiting.pop()
+        for name in re.findall(r'^\s*#\s*include\s+"([^"]+)"', path.read_text(encoding="utf-8"), re.MULTILINE):
+            header = next((folder / name for folder in (path.parent, *includes) if (folder / name).is_file()), None)
+            if header is not None and header not in found:
+                found[header] = None
+                waiting.append(header)
+    return found
+
+
+def _digest(common: str, paths: Iterable[Path]) -> str:
+    sha = hashlib.sha256(common.encode())
+    for path in paths:
+        content = path.read_bytes()
+        sha.update(f"{path.name}:{len(content)}:".encode())
+        sha.update(content)
+    return sha.hexdigest()[:32]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import importlib.util
+import os
 import shutil
 import subprocess
 from collections.abc import Sequence
@@ -55,7 +56,7 @@ class Toolchain:
         common = [*self.compiler, *(f"-I{path}" for path in includes), *(f"-D{name}" for name in defines), "-c"]
         objects = [directory / f"{number:02}_{source.stem}.o" for number, source in enumerate(sources)]
         jobs = [[*common, str(source), "-o", str(out)] for source, out in zip(sources, objects, strict=True)]
-        with ThreadPoolExecutor(max_workers=4) as pool:
+        with ThreadPoolExecutor(max_workers=os.cpu_count()) as pool:
             list(pool.map(lambda job: run_tool(job, directory), jobs))
         link = [*self.linker, "-T", str(script), *map(str, objects), *self.libraries, "-o", str(elf)]
         run_tool(link, directory)
@@ -122,7 +123,7 @@ def _zig() -> Toolchain:
         "zig",
         number,
         (str(binary), "clang", *target, *WARNINGS, *CODE, "-fno-unwind-tables", "-fno-exceptions", *headers),
-        (str(binary), "ld.lld", "--gc-sections", "--fatal-warnings", "-z", "noexecstack"),
+        (str(binary), "ld.lld", "--gc-sections", "--fatal-warnings", "-z", "noexecstack", "-z", "max-page-size=64"),
     )
 
 

@@ -2,10 +2,11 @@
 #include <stddef.h>
 #include <stdint.h>
 
-void *memcpy(void *restrict to, const void *restrict from, size_t n);
-void *memmove(void *to, const void *from, size_t n);
-void *memset(void *to, int value, size_t n);
-int memcmp(const void *a, const void *b, size_t n);
+#define EV_SHARED __attribute__((noinline, used))
+EV_SHARED void *memcpy(void *restrict to, const void *restrict from, size_t n);
+EV_SHARED void *memmove(void *to, const void *from, size_t n);
+EV_SHARED void *memset(void *to, int value, size_t n);
+EV_SHARED int memcmp(const void *a, const void *b, size_t n);
 
 void *memcpy(void *restrict to, const void *restrict from, size_t n) {
     uint8_t *out = to;

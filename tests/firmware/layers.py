@@ -1,0 +1,127 @@
+"""Calls kernels through ctypes with constants laid out as ev_kernels.h says, apart from what the generator does."""
+
+from __future__ import annotations
+
+import ctypes
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from evbench.graph.execute import multipliers
+from evbench.graph.model import Conv2d, DType, GlobalAveragePool, IntegerGraph, Linear, Operator, Tensor
+
+I32, F32, POINTER = ctypes.c_int32, ctypes.c_float, ctypes.c_void_p
+
+_WINDOW = ("in_h", "in_w", "in_c", "out_h", "out_w", "out_c", "kernel_h", "kernel_w", "stride_h", "stride_w")
+
+
+class Window(ctypes.Structure):
+    _fields_ = [(name, I32) for name in (*_WINDOW, "pad_top", "pad_left")]
+
+
+class Requant(ctypes.Structure):
+    _fields_ = [("multiplier", POINTER), ("zero", I32), ("low", I32), ("high", I32)]
+
+
+class IntegerConv(ctypes.Structure):
+    _fields_ = [("window", Window), ("weight", POINTER), ("bias", POINTER), ("in_zero", I32), ("out", Requant)]
+
+
+class FloatConv(ctypes.Structure):
+    _fields_ = [("window", Window), ("weight", POINTER), ("bias", POINTER), ("relu", I32)]
+
+
+class IntegerLinear(ctypes.Structure):
+    _fields_ = [("inputs", I32), ("outputs", I32), ("weight", POINTER), ("bias", POINTER), ("out", Requant)]
+
+
+class Logits(ctypes.Structure):
+    _fields_ = [
+        *(("inputs", I32), ("outputs", I32), ("weight", POINTER), ("bias", POINTER)),
+        *(("multiplier", POINTER), ("relu", I32)),
+    ]
+
+
+class FloatLinear(ctypes.Structure):
+    _fields_ = [("inputs", I32), ("outputs", I32), ("weight", POINTER), ("bias", POINTER), ("relu", I32)]
+
+
+class Average(ctypes.Structure):
+    _fields_ = [("positions", I32), ("channels", I32), ("in_zero", I32), ("out", Requant)]
+
+
+class Addition(ctypes.Structure):
+    _fields_ = [
+        *(("size", I32), ("zero_a", I32), ("zero_b", I32), ("scale_a", F32), ("scale_b", F32), ("scale", F32)),
+        *(("zero", I32), ("low", I32), ("high", I32)),
+    ]
+
+
+class Caller:
+    """One layer between two tensors; keeps the arrays alive that the kernel's constants point to."""
+
+    def __init__(self, library: ctypes.CDLL, operator: Operator, sources: list[Tensor], output: Tensor) -> None:
+        tensors = {tensor.name: tensor for tensor in (*sources, output)}
+        names = tuple(source.name for source in sources)
+        self.graph = IntegerGraph("layer", tensors, (operator,), names, (output.name,))
+        self.library, self.operator, self.sources, self.output = library, operator, sources, output
+        self._alive: list[NDArray[Any]] = []
+
+    def call(self, kernel: str, layer: ctypes.Structure, *inputs: NDArray[Any]) -> NDArray[Any]:
+        """Run on channel-first inputs without a batch; returns the channel-first output."""
+        stored = [self._keep(np.moveaxis(value, 0, -1) if value.ndim == 3 else value) for value in inputs]
+        channels, *sides = self.output.shape
+        out = np.full((*sides, channels), 77, self.output.dtype.numpy)
+        getattr(self.library, kernel)(ctypes.byref(layer), *stored, ctypes.c_void_p(out.ctypes.data))
+        return np.moveaxis(out, -1, 0) if sides else out
+
+    def window(self, kernel: tuple[int, ...], stride: tuple[int, int], padding: tuple[int, ...]) -> Window:
+        channels, height, width = self.sources[0].shape
+        outputs, rows, columns = self.output.shape
+        return Window(height, width, channels, rows, columns, outputs, *kernel, *stride, padding[0], padding[1])
+
+    def requant(self, relu: bool) -> Requant:
+        info = np.iinfo(self.output.dtype.numpy)
+        low = self.output.zero_point if relu else int(info.min)
+        multiplier = self._keep(multipliers(self.graph, self.operator))
+        return Requant(multiplier, self.output.zero_point, low, int(info.max))
+
+    def convolution(self, operator: Conv2d) -> ctypes.Structure:
+        depthwise = operator.groups > 1
+        weight = operator.weight[:, 0].transpose(1, 2, 0) if depthwise else operator.weight.transpose(0, 2, 3, 1)
+        window = self.window(operator.weight.shape[2:], operator.stride, operator.padding)
+        if operator.weight.dtype.kind == "f":
+            return FloatConv(window, self._keep(weight), self._keep(operator.bias), operator.relu)
+        zero = self.sources[0].zero_point
+        return IntegerConv(window, self._keep(weight), self._bias(operator), zero, self.requant(operator.relu))
+
+    def linear(self, operator: Linear) -> ctypes.Structure:
+        outputs, inputs = operator.weight.shape
+        weight = self._keep(operator.weight)
+        if operator.weight.dtype.kind == "f":
+            return FloatLinear(inputs, outputs, weight, self._keep(operator.bias), operator.relu)
+        bias = self._bias(operator)
+        if self.output.dtype is DType.F32:
+            scale = self._keep(multipliers(self.graph, operator))
+            return Logits(inputs, outputs, weight, bias, scale, operator.relu)
+        return IntegerLinear(inputs, outputs, weight, bias, self.requant(operator.relu))
+
+    def average(self, operator: GlobalAveragePool) -> Average:
+        channels, height, width = self.sources[0].shape
+        return Average(height * width, channels, self.sources[0].zero_point, self.requant(relu=False))
+
+    def addition(self, relu: bool) -> Addition:
+        a, b = self.sources
+        first, second, scale = (float(value) for value in multipliers(self.graph, self.operator))
+        out = self.requant(relu)
+        zeros = (a.zero_point, b.zero_point)
+        return Addition(self.output.size, *zeros, first, second, scale, out.zero, out.low, out.high)
+
+    def _bias(self, operator: Conv2d | Linear) -> ctypes.c_void_p:
+        sums = operator.weight.astype(np.int64).reshape(len(operator.weight), -1).sum(axis=1)
+        return self._keep((operator.bias - self.sources[0].zero_point * sums).astype(np.int32))
+
+    def _keep(self, array: NDArray[Any]) -> ctypes.c_void_p:
+        self._alive.append(np.ascontiguousarray(array))
+        return ctypes.c_void_p(self._alive[-1].ctypes.data)

@@ -1,0 +1,248 @@
+"""Every kernel against the reference execution: integer layers byte for byte, float layers to rounding."""
+
+from __future__ import annotations
+
+import ctypes
+from typing import Any
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from numpy.typing import NDArray
+
+from evbench.graph.execute import run_operator
+from evbench.graph.model import Add, Conv2d, DType, GlobalAveragePool, Linear, MaxPool2d, Tensor
+from tests.firmware.layers import Caller, Window
+
+EIGHT_BIT = st.sampled_from([DType.U8, DType.S8])
+SIDES = st.integers(1, 9)
+MANY = settings(max_examples=120, deadline=None)
+
+
+def zero_point(draw: Any, dtype: DType) -> int:
+    info = np.iinfo(dtype.numpy)
+    return draw(st.one_of(st.just(0), st.integers(int(info.min), int(info.max))))
+
+
+def random_values(rng: np.random.Generator, tensor: Tensor) -> NDArray[Any]:
+    """Values over the tensor's whole range, a third of them at its zero point."""
+    if tensor.dtype is DType.F32:
+        return rng.normal(0, 1, tensor.shape).astype(np.float32)
+    info = np.iinfo(tensor.dtype.numpy)
+    values = rng.integers(info.min, info.max, tensor.shape, endpoint=True)
+    return np.where(rng.random(tensor.shape) < 1 / 3, tensor.zero_point, values).astype(tensor.dtype.numpy)
+
+
+def random_scale(rng: np.random.Generator) -> float:
+    return float(np.float32(np.exp(rng.uniform(-6, 0))))
+
+
+def geometry(draw: Any) -> tuple[tuple[int, int, int], tuple[int, int], tuple[int, int], tuple[int, int, int, int]]:
+    """Input shape, kernel, stride and padding of a sliding window with at least one output."""
+    kernel = (draw(st.integers(1, 5)), draw(st.integers(1, 5)))
+    padding = tuple(draw(st.integers(0, kernel[side % 2] - 1)) for side in range(4))
+    height = draw(st.integers(max(1, kernel[0] - padding[0] - padding[2]), 9))
+    width = draw(st.integers(max(1, kernel[1] - padding[1] - padding[3]), 9))
+    stride = (draw(st.integers(1, 3)), draw(st.integers(1, 3)))
+    return (draw(SIDES), height, width), kernel, stride, padding  # type: ignore[return-value]
+
+
+def output_sides(
+    shape: tuple[int, ...], kernel: tuple[int, int], stride: tuple[int, int], padding: tuple[int, int, int, int]
+) -> tuple[int, int]:
+    rows = (shape[1] + padding[0] + padding[2] - kernel[0]) // stride[0] + 1
+    return rows, (shape[2] + padding[1] + padding[3] - kernel[1]) // stride[1] + 1
+
+
+def requantised(rng: np.random.Generator, given: Tensor, shape: tuple[int, ...], draw: Any, fan_in: int) -> Tensor:
+    """An 8-bit output whose scale makes most results fall inside its range, and some outside."""
+    dtype = draw(EIGHT_BIT)
+    scale = float(np.float32(given.scale * 0.01 * np.sqrt(fan_in) * np.exp(rng.uniform(-1, 1))))
+    return Tensor("output", shape, dtype, scale, zero_point(draw, dtype))
+
+
+@st.composite
+def convolutions(draw: Any, depthwise: bool, floats: bool) -> tuple[Conv2d, Tensor, Tensor, NDArray[Any]]:
+    shape, kernel, stride, padding = geometry(draw)
+    rng = np.random.default_rng(draw(st.integers(0, 2**32 - 1)))
+    if depthwise:
+        shape = (max(shape[0], 2), *shape[1:])
+    outputs = shape[0] if depthwise else draw(SIDES)
+    weights = (outputs, 1 if depthwise else shape[0], *kernel)
+    fan_in = int(np.prod(weights[1:]))
+    extent = (outputs, *output_sides(shape, kernel, stride, padding))
+    relu = draw(st.booleans())
+    groups = shape[0] if depthwise else 1
+    if floats:
+        source = Tensor("input", shape, draw(st.sampled_from([DType.U8, DType.F32])))
+        weight = rng.normal(0, 1, weights).astype(np.float32)
+        bias = rng.normal(0, 1, outputs).astype(np.float32)
+        output = Tensor("output", extent, DType.F32)
+        scale = np.zeros(0, np.float32)
+    else:
+        dtype = draw(EIGHT_BIT)
+        source = Tensor("input", shape, dtype, random_scale(rng), zero_point(draw, dtype))
+        weight = rng.integers(-127, 127, weights, endpoint=True).astype(np.int8)
+        bias = rng.integers(-(2**14), 2**14, outputs).astype(np.int32)
+        scale = rng.uniform(0.001, 0.02, outputs).astype(np.float32)
+        output = requantised(rng, source, extent, draw, fan_in)
+    conv = Conv2d("conv", ("input",), "output", weight, scale, bias, stride, padding, groups, relu)
+    return conv, source, output, random_values(rng, source)
+
+
+def reference(caller: Caller, *inputs: NDArray[Any]) -> NDArray[Any]:
+    return run_operator(caller.graph, caller.operator, [value[None] for value in inputs])[0]
+
+
+def check_convolution(kernels: ctypes.CDLL, case: tuple[Conv2d, Tensor, Tensor, NDArray[Any]]) -> None:
+    conv, source, output, values = case
+    family = "ev_depthwise" if conv.groups > 1 else "ev_conv2d"
+    caller = Caller(kernels, conv, [source], output)
+    weights = "f32" if conv.weight.dtype.kind == "f" else "s8"
+    found = caller.call(f"{family}_{source.dtype}{weights}", caller.convolution(conv), values)
+    expected = reference(caller, values)
+    if weights == "s8":
+        np.testing.assert_array_equal(found, expected)
+    else:
+        magnitude = max(float(np.abs(values.astype(np.float32)).max()), 1.0) * conv.weight[0].size
+        np.testing.assert_allclose(found, expected, rtol=1e-5, atol=1e-6 * magnitude)
+
+
+@MANY
+@given(case=convolutions(depthwise=False, floats=False))
+def test_integer_convolution_equals_the_reference(kernels: ctypes.CDLL, case: Any) -> None:
+    check_convolution(kernels, case)
+
+
+@MANY
+@given(case=convolutions(depthwise=True, floats=False))
+def test_integer_depthwise_convolution_equals_the_reference(kernels: ctypes.CDLL, case: Any) -> None:
+    check_convolution(kernels, case)
+
+
+@MANY
+@given(case=convolutions(depthwise=False, floats=True))
+def test_float_convolution_agrees_with_the_reference_to_rounding(kernels: ctypes.CDLL, case: Any) -> None:
+    check_convolution(kernels, case)
+
+
+@MANY
+@given(case=convolutions(depthwise=True, floats=True))
+def test_float_depthwise_convolution_agrees_with_the_reference_to_rounding(kernels: ctypes.CDLL, case: Any) -> None:
+    check_convolution(kernels, case)
+
+
+@st.composite
+def linear_layers(draw: Any) -> tuple[Linear, Tensor, Tensor, NDArray[Any]]:
+    rng = np.random.default_rng(draw(st.integers(0, 2**32 - 1)))
+    inputs, outputs, dtype = draw(st.integers(1, 80)), draw(SIDES), draw(EIGHT_BIT)
+    source = Tensor("input", (inputs,), dtype, random_scale(rng), zero_point(draw, dtype))
+    weight = rng.integers(-127, 127, (outputs, inputs), endpoint=True).astype(np.int8)
+    bias = rng.integers(-(2**14), 2**14, outputs).astype(np.int32)
+    scale = rng.uniform(0.001, 0.02, outputs).astype(np.float32)
+    logits = Tensor("output", (outputs,), DType.F32)
+    output = logits if draw(st.booleans()) else requantised(rng, source, (outputs,), draw, inputs)
+    layer = Linear("fc", ("input",), "output", weight, scale, bias, draw(st.booleans()))
+    return layer, source, output, random_values(rng, source)
+
+
+@MANY
+@given(case=linear_layers())
+def test_integer_linear_layer_equals_the_reference(kernels: ctypes.CDLL, case: Any) -> None:
+    layer, source, output, values = case
+    caller = Caller(kernels, layer, [source], output)
+    suffix = "_f32" if output.dtype is DType.F32 else ""
+    found = caller.call(f"ev_linear_{source.dtype}s8{suffix}", caller.linear(layer), values)
+    np.testing.assert_array_equal(found, reference(caller, values))
+
+
+@pytest.mark.parametrize("dtype", [DType.U8, DType.F32])
+@pytest.mark.parametrize("relu", [False, True])
+def test_float_linear_layer_agrees_with_the_reference_to_rounding(
+    kernels: ctypes.CDLL, dtype: DType, relu: bool
+) -> None:
+    rng = np.random.default_rng(4)
+    weight, bias = rng.normal(0, 1, (7, 33)).astype(np.float32), rng.normal(0, 1, 7).astype(np.float32)
+    source, output = Tensor("input", (33,), dtype), Tensor("output", (7,), DType.F32)
+    layer = Linear("fc", ("input",), "output", weight, np.zeros(0, np.float32), bias, relu)
+    values = random_values(rng, source)
+    caller = Caller(kernels, layer, [source], output)
+    found = caller.call(f"ev_linear_{dtype}f32", caller.linear(layer), values)
+    np.testing.assert_allclose(found, reference(caller, values), rtol=1e-5, atol=1e-3)
+    assert (found >= 0).all() == relu
+
+
+@MANY
+@given(data=st.data())
+def test_integer_global_average_equals_the_reference(kernels: ctypes.CDLL, data: Any) -> None:
+    rng = np.random.default_rng(data.draw(st.integers(0, 2**32 - 1)))
+    shape = (data.draw(SIDES), data.draw(SIDES), data.draw(SIDES))
+    given_type, made_type = data.draw(EIGHT_BIT), data.draw(EIGHT_BIT)
+    source = Tensor("input", shape, given_type, random_scale(rng), zero_point(data.draw, given_type))
+    scale = float(np.float32(source.scale * np.exp(rng.uniform(-2, 1))))
+    output = Tensor("output", (shape[0], 1, 1), made_type, scale, zero_point(data.draw, made_type))
+    layer = GlobalAveragePool("mean", ("input",), "output")
+    values = random_values(rng, source)
+    caller = Caller(kernels, layer, [source], output)
+    found = caller.call(f"ev_avgpool_{given_type}", caller.average(layer), values)
+    np.testing.assert_array_equal(found, reference(caller, values))
+
+
+def test_float_global_average_agrees_with_the_reference_to_rounding(kernels: ctypes.CDLL) -> None:
+    values = np.random.default_rng(1).normal(0, 1, (5, 6, 7)).astype(np.float32)
+    stored, out = np.ascontiguousarray(values.transpose(1, 2, 0)), np.zeros(5, np.float32)
+    kernels.ev_avgpool_f32(42, 5, ctypes.c_void_p(stored.ctypes.data), ctypes.c_void_p(out.ctypes.data))
+    np.testing.assert_allclose(out, values.mean(axis=(1, 2)), rtol=1e-5, atol=1e-7)
+
+
+@MANY
+@given(data=st.data(), dtype=st.sampled_from([DType.U8, DType.S8, DType.F32]))
+def test_max_pooling_equals_the_reference(kernels: ctypes.CDLL, data: Any, dtype: DType) -> None:
+    shape, kernel, stride, padding = geometry(data.draw)
+    rng = np.random.default_rng(data.draw(st.integers(0, 2**32 - 1)))
+    source = Tensor("input", shape, dtype)
+    output = Tensor("output", (shape[0], *output_sides(shape, kernel, stride, padding)), dtype)
+    pool = MaxPool2d("pool", ("input",), "output", kernel, stride, padding)
+    values = random_values(rng, source)
+    caller = Caller(kernels, pool, [source], output)
+    window: Window = caller.window(kernel, stride, padding)
+    found = caller.call(f"ev_maxpool_{dtype}", window, values)
+    np.testing.assert_array_equal(found, reference(caller, values))
+
+
+@MANY
+@given(data=st.data(), pair=st.sampled_from([(DType.U8, DType.U8), (DType.U8, DType.S8), (DType.S8, DType.S8)]))
+def test_integer_addition_equals_the_reference(kernels: ctypes.CDLL, data: Any, pair: tuple[DType, DType]) -> None:
+    rng = np.random.default_rng(data.draw(st.integers(0, 2**32 - 1)))
+    shape = (data.draw(SIDES), data.draw(SIDES), data.draw(SIDES))
+    sources = [
+        Tensor(name, shape, dtype, random_scale(rng), zero_point(data.draw, dtype))
+        for name, dtype in zip("ab", pair, strict=True)
+    ]
+    made = data.draw(EIGHT_BIT)
+    output = Tensor("output", shape, made, random_scale(rng), zero_point(data.draw, made))
+    relu = data.draw(st.booleans())
+    values = [random_values(rng, source) for source in sources]
+    caller = Caller(kernels, Add("add", ("a", "b"), "output", relu), sources, output)
+    found = caller.call(f"ev_add_{pair[0]}{pair[1]}", caller.addition(relu), *values)
+    np.testing.assert_array_equal(found, reference(caller, *values))
+
+
+@pytest.mark.parametrize("relu", [False, True])
+def test_float_addition_equals_the_reference(kernels: ctypes.CDLL, relu: bool) -> None:
+    rng = np.random.default_rng(2)
+    a, b = (rng.normal(0, 1, 50).astype(np.float32) for _ in range(2))
+    out = np.zeros(50, np.float32)
+    kernels.ev_add_f32(50, int(relu), *(ctypes.c_void_p(array.ctypes.data) for array in (a, b, out)))
+    np.testing.assert_array_equal(out, np.maximum(a + b, 0) if relu else a + b)
+
+
+def test_ties_round_to_even_and_large_values_saturate(kernels: ctypes.CDLL) -> None:
+    sums = np.array([1, 3, 5, -1, -3, 2**30, -(2**30), 253, 255], np.int32)
+    source, output = Tensor("input", (1,), DType.U8), Tensor("output", (9,), DType.S8, 2.0, 3)
+    weight = np.zeros((9, 1), np.int8)
+    layer = Linear("fc", ("input",), "output", weight, np.ones(9, np.float32), sums, relu=False)
+    caller = Caller(kernels, layer, [source], output)
+    found = caller.call("ev_linear_u8s8", caller.linear(layer), np.zeros(1, np.uint8))
+    assert found.tolist() == [3, 5, 5, 3, 1, 127, -128, 127, 127]
