@@ -11,7 +11,7 @@ import pytest
 
 from evbench.errors import ModelError
 from evbench.graph.execute import execute
-from evbench.graph.model import DType, IntegerGraph
+from evbench.graph.model import Conv2d, DType, IntegerGraph, Linear
 from evbench.graph.onnx import IR_VERSION, OPSET, OnnxSession, to_onnx
 from tests.graph.networks import float_graph, odd_graph, random_graph, residual_graph, sparse_windows
 
@@ -109,3 +109,26 @@ def test_sixteen_bit_activations_are_refused_with_the_tensor() -> None:
     wide = replace(graph, tensors={**graph.tensors, name: replace(graph.tensors[name], dtype=DType.S16)})
     with pytest.raises(ModelError, match=f"tensor '{name}'"):
         to_onnx(wide)
+
+
+@pytest.mark.parametrize("sign", [1, -1])
+def test_products_that_saturate_16_bit_pair_sums_stay_exact(sign: int) -> None:
+    """`vpmaddubsw`, which uint8 kernels use on CPUs without VNNI, loses everything beyond 32767 in a sum of two."""
+    graph = random_graph(7, size=(16, 16))
+    layers, tensors = list(graph.operators), dict(graph.tensors)
+    for position, layer in enumerate(layers):
+        source, output = tensors[layer.inputs[0]], tensors[layer.output]
+        scale = source.scale
+        if isinstance(layer, Conv2d | Linear):
+            largest = 127 * 255 * layer.weight[0].size
+            bias = np.full_like(layer.bias, 0 if sign > 0 else largest)
+            layers[position] = replace(layer, weight=np.full_like(layer.weight, sign * 127), bias=bias)
+            scale = float(np.float32(source.scale * float(layer.weight_scale.max()) * largest / 255))
+        if not output.dtype.is_float:
+            tensors[output.name] = replace(output, scale=scale)  # the largest sums fill the eight bits
+    full = replace(graph, operators=tuple(layers), tensors=tensors)
+    batch = np.random.default_rng(0).integers(200, 256, (4, 10, 16, 16)).astype(np.uint8)
+    expected, got = execute(full, batch), OnnxSession(full, optimised=True).run(batch)
+    assert expected[full.operators[1].output].max() > 100
+    for tensor in expected:
+        assert np.array_equal(got[tensor], expected[tensor]), tensor
