@@ -29,7 +29,7 @@ from evbench.quantize.program import convert, load_prepared, prepare, save_prepa
 from evbench.training.augment import Batches, SparseWindows
 from evbench.training.checkpoint import load_weights, save_weights
 from evbench.training.evaluate import Accuracy, accuracy
-from evbench.training.loop import OnMetric, Trained, compute_logits, describe, train
+from evbench.training.loop import OnMetric, compute_logits, describe, train
 from evbench.training.torch_setup import torch
 
 Approach = Literal["fp32-frames", "fp32-voxel", "ptq-int8", "qat-int8"]
@@ -120,22 +120,30 @@ def _train(
     settings = recipe.train
     network = _fresh(approach, recipe, train_set, classes)
     epochs = (settings.frames_epochs if approach == "fp32-frames" else None) or settings.epochs
-    seconds = 0.0
     checkpoints = directory / "checkpoints"
-    if approach == "qat-int8":
-        start = min(recipe.quantize.from_epoch, epochs - 1)
-        if start:
-            before = train(
-                network, train_set, validation_set, settings, directory / "float", on_metric, epochs=epochs, stop=start
-            )
-            seconds = before.seconds
-        program = prepare(network, train_set.shape, recipe.quantize)
-        found = train(program, train_set, validation_set, settings, checkpoints, on_metric, epochs=epochs, start=start)
-        save_prepared(program, directory / WEIGHTS)
-    else:
+    if approach != "qat-int8":
         found = train(network, train_set, validation_set, settings, checkpoints, on_metric, epochs=epochs)
         save_weights(network.state_dict(), directory / WEIGHTS)
-    return describe(Trained(found.epoch, found.validation, found.history, found.seconds + seconds))
+        return describe(found)
+    program = prepare(network, train_set.shape, recipe.quantize)
+    rounded_from = min(recipe.quantize.from_epoch, epochs - 1)
+
+    def round_from_then_on(epoch: int) -> None:
+        program.fake_quantize(epoch >= rounded_from)
+
+    found = train(
+        program,
+        train_set,
+        validation_set,
+        settings,
+        checkpoints,
+        on_metric,
+        epochs=epochs,
+        before_epoch=round_from_then_on,
+        choose_from=rounded_from,
+    )
+    save_prepared(program, directory / WEIGHTS)
+    return describe(found)
 
 
 def _calibrate(
@@ -216,7 +224,9 @@ def _fresh(approach: Approach, recipe: Recipe, windows: SparseWindows, classes: 
     """The approach's network with the first weights of the recipe's seed."""
     torch.manual_seed(recipe.train.seed)
     channels, height, width = windows.shape
-    return create(network_name(approach, recipe), channels, len(classes), (height, width))
+    network = create(network_name(approach, recipe), channels, len(classes), (height, width))
+    # The order in which batches lie in memory; a step takes a fifth less time than with torch's default.
+    return network.to(memory_format=torch.channels_last)  # type: ignore[call-overload, no-any-return]
 
 
 def _calibration_batches(windows: SparseWindows, recipe: Recipe) -> Iterator[Tensor]:

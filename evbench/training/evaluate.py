@@ -88,7 +88,7 @@ def accuracy(logits: NDArray[np.floating], labels: NDArray[np.integer], recordin
         window=wilson(int((values.argmax(axis=1) == labels).sum()), len(labels)),
         group=wilson(sum(map(int, grouped)), len(grouped)),
         recording=wilson(sum(whole), len(whole)),
-        loss=float(-logarithms[rows, labels].mean()) if len(labels) else 0.0,
+        loss=abs(float(logarithms[rows, labels].mean())) if len(labels) else 0.0,
     )
 
 

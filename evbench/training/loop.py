@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from math import cos, pi
+from math import cos, isfinite, pi
 from pathlib import Path
 from time import perf_counter
 from typing import Any
@@ -13,6 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 from torch import nn
 
+from evbench.errors import ModelError
 from evbench.profiles import TrainSettings
 from evbench.training.augment import Batches, SparseWindows
 from evbench.training.checkpoint import (
@@ -87,14 +88,16 @@ def train(
     on_metric: OnMetric,
     *,
     epochs: int | None = None,
-    start: int = 0,
-    stop: int | None = None,
+    before_epoch: Callable[[int], None] | None = None,
+    choose_from: int = 0,
 ) -> Trained:
     """Trains `network` in place and leaves it with the weights of the epoch that did best on validation.
 
     Goes on from the newest checkpoint of `directory`; the outcome is bit for bit that of an unbroken run with as many
-    threads. `epochs` replaces the settings' number and sets the schedule; `start` and `stop` run a part of it.
-    Metrics: loss and learning_rate per step; validation_accuracy and validation_loss per epoch.
+    threads. `epochs` replaces the settings' number; `before_epoch` is called with the number of each epoch, counted
+    from 0; epochs before `choose_from` are no candidates for the choice.
+    Metrics: loss and learning_rate per step; validation_accuracy and validation_loss per epoch. Raises ModelError when
+    the loss is no longer finite or a checkpoint belongs to another network.
     """
     started = perf_counter()
     epochs = epochs or settings.epochs
@@ -102,13 +105,14 @@ def train(
     chosen = directory / "weights.safetensors"
     state = latest_checkpoint(directory)
     if state is None:
-        state = Checkpoint(start, {}, {}, 0, float("inf"))
+        state = Checkpoint(0, {}, {}, 0, float("inf"))
     else:
-        network.load_state_dict(dict(state.weights))
-        optimizer.load_state_dict(dict(state.optimizer))
+        _go_on_from(state, network, optimizer, directory)
     batches = Batches(train_set, settings.batch_size)
-    per_epoch = max(1, len(train_set.labels) // settings.batch_size)
-    for epoch in range(state.epoch, stop or epochs):
+    per_epoch = len(train_set.labels) // min(settings.batch_size, len(train_set.labels))
+    for epoch in range(state.epoch, epochs):
+        if before_epoch is not None:
+            before_epoch(epoch)
         loss = _train_epoch(
             network, optimizer, batches, train_set.labels, settings, epoch, epochs * per_epoch, on_metric
         )
@@ -117,7 +121,7 @@ def train(
         on_metric("validation_accuracy", step, found.window.value)
         on_metric("validation_loss", step, found.loss)
         figures = {"loss": loss, "validation_loss": found.loss, "validation_accuracy": found.window.value}
-        improved = found.loss <= state.best_loss
+        improved = epoch >= choose_from and found.loss <= state.best_loss
         if improved:
             directory.mkdir(parents=True, exist_ok=True)
             save_weights(network.state_dict(), chosen)
@@ -132,6 +136,18 @@ def train(
         save_checkpoint(state, directory)
     network.load_state_dict(load_weights(chosen))
     return Trained(state.best_epoch, evaluate(network, validation_set), tuple(state.history), perf_counter() - started)
+
+
+def _go_on_from(state: Checkpoint, network: nn.Module, optimizer: torch.optim.Optimizer, directory: Path) -> None:
+    try:
+        network.load_state_dict(dict(state.weights))
+        optimizer.load_state_dict(dict(state.optimizer))
+    except (RuntimeError, ValueError, KeyError) as error:
+        raise ModelError(
+            "The checkpoint belongs to another network",
+            where=str(directory),
+            remedy="Delete it to train from the start",
+        ) from error
 
 
 def _train_epoch(
@@ -163,6 +179,12 @@ def _train_epoch(
         loss.backward()  # type: ignore[no-untyped-call]
         optimizer.step()
         losses.append(loss.item())
+        if not isfinite(losses[-1]):
+            raise ModelError(
+                "Training diverged: the loss is no longer a number",
+                where=f"epoch {epoch + 1}, step {step}",
+                remedy="Lower train.learning_rate",
+            )
         on_metric("loss", step, losses[-1])
         on_metric("learning_rate", step, rate)
     return float(np.mean(losses))

@@ -1,0 +1,153 @@
+"""All four approaches turn windows into model directories whose graphs answer like the network that was trained."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from torch import nn
+
+from evbench.errors import ModelError
+from evbench.events.windowset import WindowSet
+from evbench.graph.execute import execute
+from evbench.graph.file import load_graph
+from evbench.profiles import DatasetSettings, NetworkSettings, QuantizeSettings, Recipe, Representation, TrainSettings
+from evbench.training.approach import (
+    APPROACHES,
+    Approach,
+    ApproachResult,
+    export_approach,
+    input_kind,
+    needs_base,
+    train_approach,
+)
+from evbench.training.evaluate import accuracy
+
+CLASSES = ("upper left", "lower right")
+
+
+class Tiny(nn.Module):
+    """A network that trains in a moment."""
+
+    def __init__(self, in_channels: int, classes: int, size: tuple[int, int]) -> None:
+        super().__init__()
+        self.stem = nn.Sequential(
+            nn.Conv2d(in_channels, 8, 3, 2, 1, bias=False), nn.BatchNorm2d(8), nn.ReLU(), nn.MaxPool2d(2)
+        )
+        self.linear = nn.Linear(8 * (size[0] // 4) * (size[1] // 4), classes)
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        return self.linear(torch.flatten(self.stem(x), 1))
+
+
+RECIPE = Recipe(
+    id="corners",
+    dataset=DatasetSettings(name="folder"),
+    representation=Representation(bins=2, size=(16, 16)),
+    network=NetworkSettings(name=f"{__name__}:Tiny", frames=f"{__name__}:Tiny"),
+    train=TrainSettings(epochs=6, frames_epochs=2, batch_size=16, learning_rate=1e-2),
+)
+
+
+def ignore(name: str, step: int, value: float) -> None:
+    pass
+
+
+@pytest.fixture(scope="module")
+def results(
+    train_set: WindowSet,
+    validation_set: WindowSet,
+    test_set: WindowSet,
+    tmp_path_factory: pytest.TempPathFactory,
+) -> dict[Approach, ApproachResult]:
+    root = tmp_path_factory.mktemp("approaches")
+    found: dict[Approach, ApproachResult] = {}
+    for approach in APPROACHES:
+        base = root / "fp32-voxel" / "trained" if needs_base(approach) else None
+        trained = root / approach / "trained"
+        train_approach(approach, RECIPE, train_set, validation_set, CLASSES, trained, ignore, base=base)
+        found[approach] = export_approach(approach, RECIPE, trained, test_set, CLASSES, root / approach / "model")
+    return found
+
+
+@pytest.mark.parametrize("approach", APPROACHES)
+def test_every_approach_learns_and_exports_a_graph_that_is_right_as_often(
+    approach: Approach, results: dict[Approach, ApproachResult], test_set: WindowSet
+) -> None:
+    result = results[approach]
+    graph = load_graph(result.directory / "graph.safetensors")
+    logits = execute(graph, test_set.dense(slice(None)))[graph.outputs[0]].reshape(len(test_set), -1)
+    assert accuracy(logits, test_set.labels, test_set.recording).window == result.accuracy.window
+    assert result.accuracy.window.value > 0.8
+    assert graph.is_float == approach.startswith("fp32")
+
+
+def test_integer_models_are_a_quarter_of_the_float_ones(results: dict[Approach, ApproachResult]) -> None:
+    assert results["qat-int8"].model_bytes < 0.4 * results["fp32-voxel"].model_bytes
+    assert results["qat-int8"].macs == results["fp32-voxel"].macs
+
+
+def test_the_card_says_what_a_reader_needs(results: dict[Approach, ApproachResult]) -> None:
+    card = json.loads((results["ptq-int8"].directory / "model.json").read_text())
+    assert card["approach"] == "ptq-int8"
+    assert card["method"] == "ptq"
+    assert card["classes"] == list(CLASSES)
+    assert (card["bins"], card["window_us"], card["size"]) == (2, 50_000, [16, 16])
+    assert card["recipe"]["id"] == "corners"
+    assert card["metrics"]["accuracy"]["window"]["total"] == 32
+    assert card["digest"] == load_graph(results["ptq-int8"].directory / "graph.safetensors").digest
+
+
+def test_a_model_directory_holds_the_promised_files(results: dict[Approach, ApproachResult]) -> None:
+    names = {path.name for path in results["qat-int8"].directory.iterdir()}
+    assert names == {"graph.safetensors", "model.onnx", "model.json", "torch.safetensors"}
+    assert "torch.safetensors" not in {path.name for path in results["fp32-voxel"].directory.iterdir()}
+
+
+def test_the_graph_carries_what_the_board_session_needs(results: dict[Approach, ApproachResult]) -> None:
+    metadata = load_graph(results["fp32-voxel"].directory / "graph.safetensors").metadata
+    assert json.loads(metadata["classes"]) == list(CLASSES)
+    assert metadata["window_us"] == "50000"
+    assert json.loads(metadata["size"]) == [16, 16]
+
+
+def test_training_again_in_a_finished_directory_gives_the_same_weights(
+    train_set: WindowSet, validation_set: WindowSet, tmp_path: Path
+) -> None:
+    first = train_approach("qat-int8", RECIPE, train_set, validation_set, CLASSES, tmp_path, ignore)
+    weights = (tmp_path / "weights.safetensors").read_bytes()
+    steps: list[int] = []
+    second = train_approach(
+        "qat-int8", RECIPE, train_set, validation_set, CLASSES, tmp_path, lambda name, step, value: steps.append(step)
+    )
+    assert steps == []
+    assert (tmp_path / "weights.safetensors").read_bytes() == weights
+    assert second["history"] == first["history"]
+
+
+def test_quantised_training_can_begin_late(train_set: WindowSet, validation_set: WindowSet, tmp_path: Path) -> None:
+    late = RECIPE.model_copy(update={"quantize": QuantizeSettings(from_epoch=4)})
+    record = train_approach("qat-int8", late, train_set, validation_set, CLASSES, tmp_path, ignore)
+    assert record["epoch"] > 4
+    assert record["validation"]["window"]["value"] > 0.8
+
+
+def test_post_training_quantisation_without_a_network_says_what_is_missing(
+    train_set: WindowSet, validation_set: WindowSet, tmp_path: Path
+) -> None:
+    with pytest.raises(ModelError, match="Train fp32-voxel first"):
+        train_approach("ptq-int8", RECIPE, train_set, validation_set, CLASSES, tmp_path, ignore)
+
+
+def test_only_the_first_row_reads_frames() -> None:
+    assert [input_kind(approach) for approach in APPROACHES] == ["frame", "voxel", "voxel", "voxel"]
+
+
+def test_two_trainings_with_one_seed_are_equal(train_set: WindowSet, validation_set: WindowSet, tmp_path: Path) -> None:
+    for name in ("one", "two"):
+        train_approach("fp32-voxel", RECIPE, train_set, validation_set, CLASSES, tmp_path / name, ignore)
+    one, two = ((tmp_path / name / "weights.safetensors").read_bytes() for name in ("one", "two"))
+    assert np.array_equal(np.frombuffer(one, np.uint8), np.frombuffer(two, np.uint8))
