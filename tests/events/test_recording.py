@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 from evbench.errors import RecordingError
 from evbench.events.decoders import source
@@ -155,3 +157,40 @@ def test_windows_read_chunk_by_chunk_are_those_of_the_whole_stream(tmp_path, sam
     for mine, whole in zip(recording.windows(7_000), fixed_windows(sample, 7_000), strict=True):
         assert (mine.t0, mine.duration) == (whole.t0, whole.duration)
         same_events(mine.stream, whole.stream)
+
+
+@pytest.mark.parametrize("kind", [".dat", ".aedat", ".bin", ".aedat4"])
+@settings(max_examples=60, deadline=None)
+@given(data=st.data())
+def test_damage_anywhere_ends_in_warnings_or_a_recording_error(whole_files, kind, data):
+    damaged = bytearray(whole_files[kind])
+    for _ in range(data.draw(st.integers(0, 4))):
+        damaged[data.draw(st.integers(0, len(damaged) - 1))] = data.draw(st.integers(0, 255))
+    damaged = damaged[: data.draw(st.integers(0, len(damaged)))]
+    path = whole_files["folder"] / f"damaged{kind}"
+    path.write_bytes(damaged)
+    where, info = outcome(path)
+    assert str(path) in where or info["on"] + info["off"] == info["events"]
+
+
+def outcome(path):
+    """Where opening failed, or what the file holds."""
+    try:
+        return "", open_recording(path).info()
+    except RecordingError as error:
+        return error.where, {}
+
+
+@pytest.fixture(scope="module")
+def whole_files(tmp_path_factory, aedat4_bytes):
+    folder = tmp_path_factory.mktemp("whole")
+    rng = np.random.default_rng(1)
+    t = np.cumsum(rng.integers(0, 500, 100))
+    stream = EventStream.from_arrays(
+        t, rng.integers(0, 34, 100), rng.integers(0, 34, 100), rng.random(100) < 0.5, SensorGeometry(34, 34)
+    )
+    files = {"folder": folder, ".aedat4": aedat4_bytes([stream[:50], stream[50:]])}
+    for kind in (".dat", ".aedat", ".bin"):
+        write_recording(stream, folder / f"whole{kind}")
+        files[kind] = (folder / f"whole{kind}").read_bytes()
+    return files

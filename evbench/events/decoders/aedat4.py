@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import re
 import struct
-import zlib
 from collections.abc import Iterator
 from pathlib import Path
 from typing import BinaryIO
@@ -47,7 +46,7 @@ def open_aedat4(path: Path) -> Source:
         for at, payload in _packets(path, offset, end, number, note):
             try:
                 events = _events(_decompress(payload, compression))
-            except (RuntimeError, ValueError, struct.error, zlib.error, zstandard.ZstdError) as error:
+            except (RuntimeError, ValueError, MemoryError, struct.error, zstandard.ZstdError) as error:
                 note(f"the packet at byte {at} is damaged ({error}); skipped")
                 continue
             yield RawChunk(
@@ -100,11 +99,13 @@ def _read_header(path: Path, file: BinaryIO) -> tuple[str, int, str, int]:
         start = len(_MAGIC_LINE)
         file.seek(start)
         (size,) = struct.unpack("<I", file.read(4))
+        if size > path.stat().st_size:
+            raise ValueError("the file ends within it")
         buffer = struct.pack("<I", size) + file.read(size)
         if len(buffer) < 4 + size:
             raise ValueError("the file ends within it")
         table = _Table(buffer, 4)
-        compression = _COMPRESSIONS[table.scalar(0, "<i", 0)]
+        compression = _COMPRESSIONS[table.scalar(0, "<I", 0)]
         contents = table.scalar(1, "<q", -1)
         return compression, contents, table.text(2), start + 4 + size
     except (struct.error, ValueError, IndexError) as error:
