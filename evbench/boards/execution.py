@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from evbench.boards.image import Firmware, symbols
+from evbench.boards.image import LAYER_END, Firmware
 from evbench.boards.session import BoardSession, network_bins
 from evbench.boards.virtual.probe import VirtualBoard
 from evbench.graph.model import IntegerGraph, Tensor
@@ -17,7 +17,6 @@ _TENSOR_INFO = struct.Struct("<IIIHHHBBf")
 """ev_tensor_info of firmware/runtime/ev_model.h on the board: name, address, bytes, height, width, channels, dtype,
 ...
 """
-_BREAKPOINT = "ev_layer_done"
 
 
 class BoardExecution:
@@ -37,7 +36,7 @@ class BoardExecution:
         self._bins = network_bins(graph)
         self._names = list(graph.tensors)
         self._probe = session.virtual if use_probe else None
-        self._symbols = symbols(build.elf) if self._probe else {}
+        self._symbols = build.symbols
 
     def run(self, batch: NDArray[np.uint8]) -> dict[str, NDArray[Any]]:
         """Every tensor of a batch of windows, uint8 [N, C, H, W], by name, channel first: [N, C, H, W] or [N, F].
@@ -75,7 +74,7 @@ class BoardExecution:
             probe.captured()
 
         probe.set_timed(False)
-        probe.capture_at(self._symbols[_BREAKPOINT], outputs)
+        probe.capture_at(self._symbols[LAYER_END][0], outputs)
         try:
             for window in batch:
                 self._session.run_watched(window, self._bins, start_capture)
@@ -89,7 +88,7 @@ class BoardExecution:
 
     def _places(self, probe: VirtualBoard) -> dict[str, tuple[int, int]]:
         """Address and length of every tensor, from the table in the firmware."""
-        table = probe.read(self._symbols["ev_model_tensors"], _TENSOR_INFO.size * len(self._names))
+        table = probe.read(self._symbols["ev_model_tensors"][0], _TENSOR_INFO.size * len(self._names))
         return {name: info[1:3] for name, info in zip(self._names, _TENSOR_INFO.iter_unpack(table), strict=True)}
 
 

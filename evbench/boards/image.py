@@ -1,19 +1,24 @@
-"""What boards need to know of a firmware image: the bytes to write, and where symbols lie."""
+"""What boards need to know of a firmware image: the bytes to write to flash."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Protocol
 
 from evbench.errors import BoardError
 from evbench.profiles import Region
 
 FLASH_REGIONS = ("flash", "qspi")
+LAYER_END = "ev_layer_done"
+"""The function of the firmware that is called, with the layer's index, when a layer has ended."""
 
 
 class Firmware(Protocol):
-    """A build, as boards see it. build_id: 32 hexadecimal digits, graph_digest: 64; sizes in bytes."""
+    """A build, as boards see it.
+
+    build_id: 32 hexadecimal digits, graph_digest: 64; sizes in bytes; symbols: (address, size) by name.
+    """
 
     @property
     def elf(self) -> Path: ...
@@ -25,12 +30,14 @@ class Firmware(Protocol):
     def flash_bytes(self) -> int: ...
     @property
     def ram_bytes(self) -> int: ...
+    @property
+    def symbols(self) -> Mapping[str, tuple[int, int]]: ...
 
 
 def flash_segments(elf: Path, memory: Mapping[str, Region]) -> list[tuple[int, bytes]]:
     """The (address, bytes) that an ELF file puts into the flash of a board, the vector table's segment first.
 
-    Raises BoardError when the file is no ELF file, or asks for an address that is no memory of the board.
+    Raises BoardError when the file is no ELF file, or asks for an address that is no flash of the board.
     """
     from elftools.common.exceptions import ELFError
     from elftools.elf.elffile import ELFFile
@@ -38,25 +45,16 @@ def flash_segments(elf: Path, memory: Mapping[str, Region]) -> list[tuple[int, b
     try:
         with elf.open("rb") as file:
             loads = [s for s in ELFFile(file).iter_segments() if s["p_type"] == "PT_LOAD" and s["p_filesz"]]
-            segments = sorted((int(s["p_paddr"]), s.data()) for s in loads)
+            segments = sorted((int(s["p_paddr"]), bytes(s.data())) for s in loads)
     except (OSError, ELFError) as error:
         raise BoardError(
             "The firmware image cannot be read", where=f"{elf}: {error}", remedy="Build it again"
         ) from error
     flash = [memory[name] for name in FLASH_REGIONS if name in memory]
-    kept = [(at, data) for at, data in segments if any(_holds(region, at, len(data)) for region in flash)]
-    if not kept or len(kept) != len([s for s in segments if not _is_header(s[1])]):
+    wanted = [(address, data) for address, data in segments if not _is_header(data)]
+    if not wanted or not all(any(_holds(region, at, len(data)) for region in flash) for at, data in wanted):
         raise BoardError("The firmware image is not for this board", where=str(elf), remedy="Build it for this board")
-    return kept
-
-
-def symbols(elf: Path) -> dict[str, int]:
-    """Addresses of functions and objects by name."""
-    from elftools.elf.elffile import ELFFile
-
-    with elf.open("rb") as file:
-        table: Any = ELFFile(file).get_section_by_name(".symtab")
-        return {symbol.name: int(symbol["st_value"]) for symbol in table.iter_symbols()} if table else {}
+    return wanted
 
 
 def _holds(region: Region, address: int, length: int) -> bool:

@@ -26,7 +26,7 @@ from evbench.boards.frames import (
     parse_layer,
     parse_result,
 )
-from evbench.boards.image import Firmware
+from evbench.boards.image import LAYER_END, Firmware
 from evbench.boards.link import ATTEMPTS, Link, LinkDisturbedError
 from evbench.boards.ports import find_port, open_port
 from evbench.boards.profile_run import LayerCycles, ProfileRun, WindowCycles
@@ -226,13 +226,17 @@ class BoardSession:
             on_window(index, runs[-1])
         order = sorted(range(len(runs)), key=lambda i: runs[i].result.cycles)
         median = order[(len(order) - 1) // 2]
-        misses = self._data_cache_cycles(windows[median], bins, runs[median]) if data_cache is not False else ()
+        if data_cache is None:
+            data_cache = any(region.wait_states for region in self.board.memory.values())
+        misses = self._data_cache_cycles(build, windows[median], bins, runs[median]) if data_cache else ()
         return self._report(build, graph, hello, windows, runs, median, misses)
 
-    def _data_cache_cycles(self, window: NDArray[np.uint8], bins: int, plain: RunResult) -> tuple[int, ...]:
+    def _data_cache_cycles(
+        self, build: Firmware, window: NDArray[np.uint8], bins: int, plain: RunResult
+    ) -> tuple[int, ...]:
         if self.virtual is None:
             return ()
-        self.virtual.set_data_cache(True)
+        self.virtual.set_data_cache(True, build.symbols[LAYER_END][0])
         try:
             charged = self.run_window(window, bins)
         finally:

@@ -1,5 +1,10 @@
 // Counts cycles while Unicorn runs: called once per basic block, and, in the data-cache pass, once per access.
 //
+// Calls per access make the machine ten times slower, so the data-cache pass looks at samples: the first million
+// instructions of every layer exactly, then a part of each further stretch, whose rate of misses stands for the rest.
+// What the cache held before a sample is unknown, so a sample counts misses only in sets whose ways have all been filled
+// since it began ("primed sets": Laha, Patel and Iyer, IEEE Transactions on Computers 37(11), 1988).
+//
 // The cost of a block depends on the block before it; Python computes it once per pair and it is kept in a hash
 // table. Added here: branch prediction, the instruction cache, the data cache and the wait states behind them.
 // Caches are those of the STM32H743 (RM0433 section 2): 16 KiB each, lines of 32 bytes, instruction cache 2-way, data
@@ -20,7 +25,15 @@ enum {
   MEMORY_WRITE = 17,         // UC_MEM_WRITE
   WRITE_MISS_SHIFT = 2,      // the store buffer hides three quarters of a write miss
   NO_ADDRESS = 0xFFFFFFFF,
+  // Lengths of the phases of the data-cache pass, in instructions.
+  LAYER_START = 1000000,
+  RESTING = 6000000,
+  WARMING = 200000,
+  MEASURING = 300000,
+  RATE_UNIT = 1024,  // a rate of misses is sixteenths of a cycle per so many instructions
 };
+
+enum sampling_phase { PHASE_OFF, PHASE_MEASURING, PHASE_RESTING, PHASE_WARMING };
 
 enum branch { BRANCH_NONE, BRANCH_CONDITIONAL, BRANCH_RETURN, BRANCH_INDIRECT };
 
@@ -44,6 +57,8 @@ typedef struct {
   uint64_t cycles, instructions, blocks, mispredictions, instruction_misses, data_misses, data_accesses, edges;
   volatile uint32_t stop_requested;
   uint32_t timed;
+  uint32_t phase, layer_end, layer_end_seen;
+  uint64_t phase_ends, phase_began, phase_miss_cycles, rate;
   uint32_t previous, previous_end, previous_branch;
   edge_cost_fn edge_cost;
   stop_fn stop;
@@ -52,7 +67,7 @@ typedef struct {
   uint32_t instruction_lines[INSTRUCTION_SETS][2];
   uint8_t instruction_victim[INSTRUCTION_SETS];
   uint32_t data_lines[DATA_SETS][DATA_WAYS];
-  uint8_t data_victim[DATA_SETS];
+  uint8_t data_victim[DATA_SETS], data_filled[DATA_SETS];
   edge edges_known[1 << EDGE_BITS];
 } block_timing;
 
@@ -71,7 +86,7 @@ EXPORT void block_timing_forget(block_timing *timing) {
   }
   for (uint32_t i = 0; i < DATA_SETS; i++) {
     for (uint32_t way = 0; way < DATA_WAYS; way++) timing->data_lines[i][way] = NO_ADDRESS;
-    timing->data_victim[i] = 0;
+    timing->data_victim[i] = timing->data_filled[i] = 0;
   }
 }
 
@@ -91,6 +106,27 @@ EXPORT void block_timing_set_timed(block_timing *timing, uint32_t timed) {
   timing->timed = timed;
   timing->previous = timing->previous_end = NO_ADDRESS;
   timing->previous_branch = BRANCH_NONE;
+}
+
+static void prime_sets(block_timing *timing, uint8_t filled) {
+  for (uint32_t i = 0; i < DATA_SETS; i++) timing->data_filled[i] = filled;
+}
+
+// Starts or ends the data-cache pass; a block at `layer_end` says that a layer has ended. Without one (1) every access
+// is looked up.
+EXPORT void block_timing_sample(block_timing *timing, uint32_t on, uint32_t layer_end) {
+  timing->phase = on ? PHASE_MEASURING : PHASE_OFF;
+  timing->layer_end = layer_end;
+  timing->layer_end_seen = 0;
+  timing->phase_began = timing->instructions;
+  timing->phase_ends = layer_end == 1 ? UINT64_MAX : timing->instructions + LAYER_START;
+  timing->phase_miss_cycles = timing->rate = 0;
+  prime_sets(timing, DATA_WAYS);
+}
+
+// Whether block_timing_access should be hooked now; the machine stops when the answer changes.
+EXPORT uint32_t block_timing_wants_accesses(const block_timing *timing) {
+  return timing->phase == PHASE_MEASURING || timing->phase == PHASE_WARMING;
 }
 
 EXPORT void block_timing_request_stop(block_timing *timing, uint32_t requested) { timing->stop_requested = requested; }
@@ -170,11 +206,49 @@ static edge *find_edge(block_timing *timing, uint32_t address, uint32_t size, ui
   }
 }
 
+static void begin_phase(block_timing *timing, uint32_t phase, uint64_t length) {
+  timing->phase = phase;
+  timing->phase_began = timing->instructions;
+  timing->phase_ends = timing->instructions + length;
+  timing->phase_miss_cycles = 0;
+}
+
+static void take_rate(block_timing *timing) {
+  uint64_t instructions = timing->instructions - timing->phase_began;
+  if (instructions) timing->rate = timing->phase_miss_cycles * RATE_UNIT / instructions;
+}
+
+// Moves from phase to phase; returns 1 when the machine must stop to hook or unhook accesses.
+static int next_phase(block_timing *timing, uint32_t address) {
+  uint32_t wanted = block_timing_wants_accesses(timing);
+  if (address == timing->layer_end && !timing->layer_end_seen) {
+    timing->layer_end_seen = 1;
+    begin_phase(timing, PHASE_MEASURING, LAYER_START);
+    prime_sets(timing, DATA_WAYS);
+  } else if (timing->instructions >= timing->phase_ends) {
+    if (timing->phase == PHASE_MEASURING) {
+      take_rate(timing);
+      begin_phase(timing, PHASE_RESTING, RESTING);
+    } else if (timing->phase == PHASE_RESTING) {
+      begin_phase(timing, PHASE_WARMING, WARMING);
+      prime_sets(timing, 0);
+    } else {
+      begin_phase(timing, PHASE_MEASURING, MEASURING);
+    }
+  }
+  if (address != timing->layer_end) timing->layer_end_seen = 0;
+  return wanted != block_timing_wants_accesses(timing);
+}
+
 // UC_HOOK_BLOCK
 EXPORT void block_timing_block(uc_engine *uc, uint64_t where, uint32_t size, void *user) {
   block_timing *timing = user;
   uint32_t address = (uint32_t)where;
   if (timing->stop_requested) {  // the block runs, and is counted, when the machine goes on
+    timing->stop(uc);
+    return;
+  }
+  if (timing->phase != PHASE_OFF && next_phase(timing, address)) {
     timing->stop(uc);
     return;
   }
@@ -184,6 +258,9 @@ EXPORT void block_timing_block(uc_engine *uc, uint64_t where, uint32_t size, voi
   edge *known = find_edge(timing, address, size, taken);
   timing->cycles += known->cost;
   timing->instructions += known->instructions;
+  if (timing->phase == PHASE_RESTING || timing->phase == PHASE_WARMING) {
+    timing->cycles += known->instructions * timing->rate / RATE_UNIT;
+  }
   if (timing->previous_branch == BRANCH_CONDITIONAL) {
     predict(timing, timing->previous_end, taken);
   } else if (timing->previous_branch == BRANCH_INDIRECT) {
@@ -211,6 +288,13 @@ EXPORT void block_timing_access(uc_engine *uc, int type, uint64_t where, int siz
   uint8_t victim = timing->data_victim[set];
   ways[victim] = line;
   timing->data_victim[set] = (victim + 1) & (DATA_WAYS - 1);
+  if (timing->data_filled[set] < DATA_WAYS) {
+    timing->data_filled[set]++;
+    return;
+  }
+  if (timing->phase != PHASE_MEASURING) return;
   uint64_t cost = (uint64_t)from->data_miss * CYCLE_FRACTION;
-  timing->cycles += type == MEMORY_WRITE ? cost >> WRITE_MISS_SHIFT : cost;
+  if (type == MEMORY_WRITE) cost >>= WRITE_MISS_SHIFT;
+  timing->phase_miss_cycles += cost;
+  timing->cycles += cost;
 }

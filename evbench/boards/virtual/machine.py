@@ -38,6 +38,7 @@ SRAM_MISS = 16
 """Core cycles to fill a cache line from AXI SRAM or SRAM1-3."""
 
 _USART_PAGE, _DWT_PAGE = 0x40004000, 0xE0001000
+_NOWHERE = 0xFFFFFFFF
 _EXCEPTION_RETURN = 0xFFFFFF00
 _THREAD_WITH_MAIN_STACK = 0xFFFFFFF9
 _HARD_FAULT, _SUPERVISOR_CALL = 3, 11
@@ -201,14 +202,13 @@ class Machine:
         """Switches the timing model; without it firmware runs faster and CYCCNT stands still."""
         self._runtime.set_timed(timed)
 
-    def set_data_cache(self, modelled: bool) -> None:
-        """Switches the data-cache pass: every access is looked up in the modelled cache, several times slower."""
-        if modelled and self._access_hook is None:
-            self._access_hook = self._hook(unicorn.UC_HOOK_MEM_READ | unicorn.UC_HOOK_MEM_WRITE, "block_timing_access")
-        elif not modelled and self._access_hook is not None:
-            _check(uclib.uc_hook_del(self._uc._uch, self._access_hook))
-            self._access_hook = None
-        self._uc.ctl_flush_tb()
+    def set_data_cache(self, modelled: bool, layer_end: int | None = None) -> None:
+        """Switches the data-cache pass, in which missed lines cost cycles and the machine is a few times slower.
+
+        layer_end: the function that firmware calls after each layer; misses are then sampled layer by layer, else every
+        access is looked up.
+        """
+        self._runtime.sample_accesses(modelled, 1 if layer_end is None else layer_end & ~1)
 
     def capture_at(self, address: int, outputs: list[tuple[int, int]]) -> None:
         """A breakpoint at a function whose first argument is a layer: from now on, whenever it is reached, the bytes
@@ -235,6 +235,7 @@ class Machine:
         """Executes firmware until `close` is called. Raises what a callback of this machine raised, if one did."""
         start = 0
         while not self._closing:
+            self._follow_sampling(start)
             self._runtime.request_stop(False)
             while not self._calls.empty():
                 self._serve(self._calls.get())
@@ -244,10 +245,28 @@ class Machine:
                 start = self._power_on()
             if self.blank:
                 self._serve(self._calls.get())
-                continue
-            start = self._emulate(start)
+            elif not self._sampling_changed:
+                start = self._emulate(start)
             if self._crash is not None:
                 raise self._crash
+
+    @property
+    def _sampling_changed(self) -> bool:
+        return self._runtime.wants_accesses() != (self._access_hook is not None)
+
+    def _follow_sampling(self, start: int) -> None:
+        """Hooks or unhooks memory accesses, as the data-cache pass asks."""
+        if self.blank or not self._sampling_changed:
+            return
+        if self._access_hook is None:
+            self._access_hook = self._hook(unicorn.UC_HOOK_MEM_READ | unicorn.UC_HOOK_MEM_WRITE, "block_timing_access")
+        else:
+            _check(uclib.uc_hook_del(self._uc._uch, self._access_hook))
+            self._access_hook = None
+            # Unicorn takes a deleted hook out of its lists when a run ends, so one ends before its first block here.
+            self._runtime.request_stop(True)
+            self._uc.emu_start(start | 1, _NOWHERE)
+        self._uc.ctl_flush_tb()
 
     def _serve(self, item: tuple[Callable[[], Any], Future[Any]] | None) -> None:
         if item is None:
@@ -276,7 +295,7 @@ class Machine:
     def _emulate(self, start: int) -> int:
         """Runs from `start` until something wants attention; returns where to go on."""
         try:
-            self._uc.emu_start(start | 1, 0xFFFFFFFF)
+            self._uc.emu_start(start | 1, _NOWHERE)
         except unicorn.UcError as error:
             if self._fault_address is None and error.errno == unicorn.UC_ERR_INSN_INVALID:
                 self._fault_status = _UNDEFINED_INSTRUCTION

@@ -56,9 +56,12 @@ class VirtualBoard:
         """Switches the timing model. Without it the board runs faster and counts no cycles."""
         self._request("timed", on=on)
 
-    def set_data_cache(self, on: bool) -> None:
-        """Switches the data-cache pass, which charges every missed line and makes the board several times slower."""
-        self._request("data_cache", on=on)
+    def set_data_cache(self, on: bool, layer_end: int | None = None) -> None:
+        """Switches the data-cache pass, in which missed lines cost cycles and the board is a few times slower.
+
+        layer_end: address of the function that firmware calls after each layer.
+        """
+        self._request("data_cache", on=on, layer_end=layer_end)
 
     def capture_at(self, address: int, outputs: Sequence[tuple[int, int]]) -> None:
         """Sets a breakpoint at a function called with a layer index, which saves that layer's (address, length)."""

@@ -117,8 +117,8 @@ class Probe:
     def do_timed(self, payload: bytes, on: bool) -> None:
         self._machine.call(lambda: self._machine.set_timed(on))
 
-    def do_data_cache(self, payload: bytes, on: bool) -> None:
-        self._machine.call(lambda: self._machine.set_data_cache(on))
+    def do_data_cache(self, payload: bytes, on: bool, layer_end: int | None) -> None:
+        self._machine.call(lambda: self._machine.set_data_cache(on, layer_end))
 
     def do_capture(self, payload: bytes, address: int, outputs: list[tuple[int, int]]) -> None:
         self._machine.call(lambda: self._machine.capture_at(address, outputs))

@@ -97,6 +97,14 @@ class Runtime:
         """Switches cycle counting; without it the machine runs faster and CYCCNT stands still."""
         self._library.block_timing_set_timed(self._timing, int(timed))
 
+    def sample_accesses(self, on: bool, layer_end: int) -> None:
+        """Starts or ends the data-cache pass. layer_end: the function that is called when a layer has ended."""
+        self._library.block_timing_sample(self._timing, int(on), layer_end)
+
+    def wants_accesses(self) -> bool:
+        """Whether the data-cache pass wants to see every access now."""
+        return bool(self._library.block_timing_wants_accesses(self._timing))
+
     def request_stop(self, requested: bool) -> None:
         """Makes the machine stop before its next block; may be called from any thread."""
         self._library.block_timing_request_stop(self._timing, int(requested))
