@@ -38,6 +38,7 @@ from evbench.quantize.nodes import (
     single_user,
     value_shape,
 )
+from evbench.quantize.pt2e import quiet
 from evbench.quantize.support import check_node
 
 
@@ -65,12 +66,13 @@ def capture(network: nn.Module, example_shape: Sequence[int], *, per_channel_hea
 
 def _export(network: nn.Module, shape: tuple[int, ...]) -> GraphModule:
     try:
-        program = torch.export.export(
-            copy.deepcopy(network).eval(),
-            (torch.zeros(2, *shape),),
-            dynamic_shapes=({0: torch.export.Dim("batch", min=1, max=65536)},),
-            strict=False,
-        )
+        with quiet():
+            program = torch.export.export(
+                copy.deepcopy(network).eval(),
+                (torch.zeros(2, *shape),),
+                dynamic_shapes=({0: torch.export.Dim("batch", min=1, max=65536)},),
+                strict=False,
+            )
     except Exception as error:
         reason = str(error).strip().partition("\n")[0]
         raise ModelError(
@@ -123,7 +125,7 @@ def _absorb_weights(graph_module: GraphModule, per_channel_head: bool) -> None:
             if user is not None and user.target == BATCH_NORM:
                 last, norm = user, _batch_norm(graph_module, user)
             layer = _convolution(graph_module, node, norm, name)
-        if layer_exists(graph_module, name):
+        if isinstance(dict(graph_module.named_modules()).get(name), WeightedLayer):
             raise refuse("A layer with weights is used twice", name, "give every use a layer of its own")
         _replace_submodule(graph_module, name, layer)
         with graph.inserting_after(last):
@@ -133,10 +135,6 @@ def _absorb_weights(graph_module: GraphModule, per_channel_head: bool) -> None:
         graph.erase_node(last)
         if last is not node:
             graph.erase_node(node)
-
-
-def layer_exists(graph_module: GraphModule, name: str) -> bool:
-    return any(path == name and isinstance(m, WeightedLayer) for path, m in graph_module.named_modules())
 
 
 def _convolution(graph_module: GraphModule, node: Node, norm: nn.BatchNorm2d | None, name: str) -> ConvLayer:
@@ -176,10 +174,13 @@ def _batch_norm(graph_module: GraphModule, node: Node) -> nn.BatchNorm2d:
             "A batch norm without running statistics cannot be folded", layer_path(node), "use track_running_stats=True"
         )
     running_mean = constant(graph_module, mean)
-    norm = nn.BatchNorm2d(running_mean.numel(), eps=float(cast(float, eps)), momentum=float(cast(float, momentum)))
+    # momentum=None, a cumulative average, is exported as 0.0
+    norm = nn.BatchNorm2d(running_mean.numel(), eps=cast(float, eps), momentum=cast(float, momentum) or None)
     with torch.no_grad():
         for target, source in ((norm.weight, weight), (norm.bias, bias)):
-            if source is not None:
+            if source is None:
+                target.requires_grad_(False)
+            else:
                 target.copy_(constant(graph_module, source))
         cast(Tensor, norm.running_mean).copy_(running_mean)
         cast(Tensor, norm.running_var).copy_(constant(graph_module, variance))

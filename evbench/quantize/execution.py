@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Any
 
 import numpy as np
@@ -22,25 +23,35 @@ class TorchExecution:
         self._program = converted.program
         self._lowering = Lowering(converted.program)
 
-    def run(self, batch: NDArray[np.uint8]) -> dict[str, NDArray[Any]]:
-        """batch: uint8 [N, C, H, W] -> name: [N, *shape] in the tensor's stored dtype; logits are float32."""
-        recorder = _Recorder(self._program, self._lowering)
+    def run(self, batch: NDArray[np.uint8], given: Mapping[str, NDArray[Any]] | None = None) -> dict[str, NDArray[Any]]:
+        """batch: uint8 [N, C, H, W] -> name: [N, *shape] in the tensor's stored dtype; logits are float32.
+
+        A tensor in `given` (name: stored integers) is computed and returned as always, but the layers behind it read
+        the given one. With another execution's tensors every layer is compared on equal inputs: what differs then
+        arose in that layer, and one rounding tie early on does not count again in every layer it reaches.
+        """
+        recorder = _Recorder(self._program, self._lowering, given or {})
         with torch.no_grad():
             recorder.run(torch.from_numpy(batch).float())
         return recorder.stored
 
 
 class _Recorder(Interpreter):
-    def __init__(self, program: torch.fx.GraphModule, lowering: Lowering) -> None:
+    def __init__(self, program: torch.fx.GraphModule, lowering: Lowering, given: Mapping[str, NDArray[Any]]) -> None:
         super().__init__(program)
         self._lowering = lowering
+        self._given = given
         self.stored: dict[str, NDArray[Any]] = {}
 
     def run_node(self, n: Node) -> Any:
         value = super().run_node(n)
-        if n in self._lowering.sources:
-            name, scale = self._lowering.sources[n]
-            tensor = self._lowering.tensors[name]
-            on_grid = value if scale is None else (value / scale).round()
-            self.stored[name] = on_grid.numpy().astype(tensor.dtype.numpy).reshape(-1, *tensor.shape)
-        return value
+        if n not in self._lowering.sources:
+            return value
+        name, scale = self._lowering.sources[n]
+        tensor = self._lowering.tensors[name]
+        on_grid = value if scale is None else (value / scale).round()
+        self.stored[name] = on_grid.numpy().astype(tensor.dtype.numpy).reshape(-1, *tensor.shape)
+        if name not in self._given:
+            return value
+        replaced = torch.from_numpy(self._given[name]).reshape(value.shape).to(value.dtype)
+        return replaced if scale is None else replaced * scale

@@ -11,7 +11,8 @@ from typing import Any, cast
 
 import torch
 from torch import Tensor
-from torchao.quantization.pt2e.observer import ObserverBase
+
+from evbench.quantize.pt2e import ObserverBase
 
 U8_MAX = 255
 S8_MAX = 127

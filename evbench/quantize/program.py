@@ -5,7 +5,6 @@ from __future__ import annotations
 import copy
 import json
 import os
-import warnings
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any, cast
@@ -15,7 +14,6 @@ from safetensors import SafetensorError, safe_open
 from safetensors.torch import save_file
 from torch import Tensor, nn
 from torch.fx import GraphModule, Node
-from torchao.quantization.pt2e.quantize_pt2e import convert_pt2e, prepare_qat_pt2e
 
 from evbench.errors import ModelError
 from evbench.profiles import QuantizeSettings
@@ -23,6 +21,7 @@ from evbench.quantize.capture import capture
 from evbench.quantize.layers import WEIGHT_MAX, ConvLayer, IntegerParameters, WeightedLayer
 from evbench.quantize.nodes import layer_of
 from evbench.quantize.observers import ActivationObserver, EmaObserver
+from evbench.quantize.pt2e import convert_pt2e, prepare_qat_pt2e, quiet
 from evbench.quantize.quantizer import CortexM7Quantizer
 
 
@@ -103,16 +102,14 @@ def prepare(
         "per_channel_head": per_channel_head,
     }
     captured = capture(network, example_shape, per_channel_head=per_channel_head)
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore")
+    with quiet():
         prepared = prepare_qat_pt2e(captured, CortexM7Quantizer(averaging_constant))
     return PreparedProgram(prepared, chosen)
 
 
 def convert(prepared: PreparedProgram) -> ConvertedProgram:
     """The converted program; `prepared` stays as it is. Raises ModelError when it never saw data."""
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore")
+    with quiet():
         graph_module = copy.deepcopy(prepared).eval().program
     for module in graph_module.modules():
         if isinstance(module, EmaObserver) and module.batches == 0:
@@ -125,8 +122,7 @@ def convert(prepared: PreparedProgram) -> ConvertedProgram:
         for node in graph_module.graph.nodes
         if (layer := layer_of(graph_module, node)) is not None
     }
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore")
+    with quiet():
         converted = convert_pt2e(graph_module, fold_quantize=False)
     write_out_layers(converted, constants)
     return ConvertedProgram(converted)

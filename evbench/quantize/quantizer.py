@@ -11,7 +11,6 @@ from typing import Any
 
 import torch
 from torch.fx import GraphModule, Node
-from torchao.quantization.pt2e.quantizer import QuantizationAnnotation, QuantizationSpec, Quantizer
 
 from evbench.quantize.nodes import (
     ADD,
@@ -24,6 +23,7 @@ from evbench.quantize.nodes import (
     single_user,
 )
 from evbench.quantize.observers import S8_MAX, U8_MAX, CountsObserver, EmaObserver
+from evbench.quantize.pt2e import QuantizationAnnotation, QuantizationSpec, Quantizer
 
 
 class CortexM7Quantizer(Quantizer):  # type: ignore[misc]

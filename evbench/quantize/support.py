@@ -73,6 +73,10 @@ def check_node(graph_module: GraphModule, node: Node) -> None:
             raise refuse(
                 "The network does not end in a Linear layer", layer_path(last), "let a Linear layer give the logits"
             )
+    if isinstance(layer_of(graph_module, node), LinearLayer) and len(value_shape(cast(Node, node.args[0]))) != 1:
+        raise refuse(
+            "A Linear layer reads a map instead of a vector", layer_path(node), "flatten to [N, features] first"
+        )
     if node.op != "call_function" or node.target == aten.sym_size.int or not node.users:
         return
     check = _CHECKS.get(node.target)
