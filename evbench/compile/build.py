@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 import re
+import shutil
 import tempfile
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -75,6 +76,7 @@ def build_firmware(graph: IntegerGraph, board: BoardProfile, directory: Path) ->
                 for kept in ("firmware.elf", *generated.files, "build.c", "firmware.ld", "build.json"):
                     (folder / kept).replace(folder / "keep" / kept)
                 if not (final / "build.json").is_file():
+                    shutil.rmtree(final, ignore_errors=True)
                     (folder / "keep").replace(final)
         except OSError as error:
             raise WorkspaceError(

@@ -127,7 +127,7 @@ def _source(graph: IntegerGraph, plan: MemoryPlan, calls: list[Call], index: Map
     digest = ", ".join(f"0x{byte:02x}" for byte in bytes.fromhex(graph.digest))
     source = index[graph.inputs[0]]
     return _MODEL.format(
-        title=quoted(graph.name).strip('"').replace("*/", ""),
+        title=quoted(graph.name).strip('"').replace("*", "_"),
         name=quoted(graph.name),
         arenas="\n".join(arenas),
         places="\n".join(places),

@@ -6,9 +6,11 @@ import importlib.util
 import os
 import shutil
 import subprocess
+import tempfile
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
+from functools import lru_cache
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Literal
@@ -16,8 +18,17 @@ from typing import Literal
 from evbench.errors import BuildError
 
 WARNINGS = ("-std=c11", "-Wall", "-Wextra", "-Wconversion", "-Werror")
-# No fused multiply-add: every execution rounds after the multiplication and after the addition.
-CODE = ("-O3", "-ffreestanding", "-ffp-contract=off", "-ffunction-sections", "-fdata-sections", "-fno-common")
+# No fused multiply-add: every execution rounds after the multiplication and after the addition. Sums may wrap on the
+# way when a zero point is folded into the bias, and come back.
+CODE = (
+    "-O3",
+    "-ffreestanding",
+    "-ffp-contract=off",
+    "-fwrapv",
+    "-ffunction-sections",
+    "-fdata-sections",
+    "-fno-common",
+)
 CORTEX_M7 = ("-mcpu=cortex-m7", "-mfpu=fpv5-d16", "-mfloat-abi=hard", "-mthumb")
 REMEDY = 'Run "pip install ziglang", or put arm-none-eabi-gcc on PATH'
 
@@ -131,8 +142,18 @@ def _gcc() -> Toolchain:
     found = shutil.which("arm-none-eabi-gcc")
     if found is None:
         raise BuildError("arm-none-eabi-gcc was not found", where="PATH", remedy=REMEDY)
-    number = run_tool([found, "-dumpfullversion"], Path.cwd()).strip()
     # gcc would otherwise turn the loops of memcpy and memset into calls to themselves.
     code = (*CORTEX_M7, *WARNINGS, *CODE, "-fno-tree-loop-distribute-patterns", "-fno-unwind-tables")
     linker = (*CORTEX_M7, "-nostdlib", "-nostartfiles", "-Wl,--gc-sections", "-Wl,-z,noexecstack")
-    return Toolchain("gcc", number, (found, *code), (found, *linker), ("-lgcc",))
+    return Toolchain("gcc", _tried_gcc(found), (found, *code), (found, *linker), ("-lgcc",))
+
+
+@lru_cache(maxsize=4)
+def _tried_gcc(compiler: str) -> str:
+    """The version of a gcc, after it has compiled a line: some installations lack an assembler or headers."""
+    with tempfile.TemporaryDirectory() as folder:
+        number = run_tool([compiler, "-dumpfullversion"], Path(folder)).strip()
+        source = Path(folder) / "probe.c"
+        source.write_text("#include <stdint.h>\nuint8_t probe;\n")
+        run_tool([compiler, *CORTEX_M7, "-ffreestanding", "-c", source.name, "-o", "probe.o"], Path(folder))
+    return number

@@ -1,0 +1,85 @@
+"""C from IntegerGraphs: what is refused, and what the files say."""
+
+from __future__ import annotations
+
+import dataclasses
+import re
+from collections.abc import Mapping
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from evbench.compile.build import arena_capacity
+from evbench.compile.generate import generate
+from evbench.compile.host import HostModel, separate_memory
+from evbench.errors import BuildError
+from evbench.graph.execute import execute
+from evbench.graph.memory import plan_memory
+from evbench.graph.model import IntegerGraph, State, Tensor
+from evbench.profiles import BoardProfile
+from tests.graph.networks import Builder, float_graph, sparse_windows
+
+
+def replaced(graph: IntegerGraph, tensors: Mapping[str, Tensor]) -> IntegerGraph:
+    return dataclasses.replace(graph, tensors={**graph.tensors, **tensors})
+
+
+def test_the_same_graph_gives_the_same_files(small_graph: IntegerGraph, tmp_path: Path) -> None:
+    plan = separate_memory(small_graph)
+    generated = generate(small_graph, plan, tmp_path)
+    assert generated == generate(small_graph, plan)
+    assert {path.name: path.read_bytes() for path in tmp_path.iterdir()} == generated.files
+
+
+def test_only_the_kernels_that_are_needed_are_named(small_graph: IntegerGraph) -> None:
+    generated = generate(small_graph, separate_memory(small_graph))
+    assert generated.kernels == ("ev_avgpool_u8", "ev_conv2d_u8s8", "ev_depthwise_u8s8", "ev_linear_u8s8_f32")
+
+
+def test_all_constants_are_in_one_file(small_graph: IntegerGraph) -> None:
+    generated = generate(small_graph, separate_memory(small_graph))
+    multipliers = 4 * sum(len(op.bias) for op in small_graph.operators if hasattr(op, "bias")) + 8
+    padding = 8 * 3 * len(small_graph.operators)
+    floor = small_graph.weight_bytes - sum(
+        op.weight_scale.nbytes for op in small_graph.operators if hasattr(op, "bias")
+    )
+    assert floor + multipliers - 8 <= len(generated.files["weights.bin"]) <= floor + multipliers + padding
+    assert sum(generated.constant_bytes.values()) == len(generated.files["weights.bin"])
+
+
+def test_arenas_are_as_large_as_the_plan_says(small_graph: IntegerGraph, board: BoardProfile) -> None:
+    plan = plan_memory(small_graph, arena_capacity(board))
+    text = generate(small_graph, plan).files["model.c"].decode()
+    sizes = dict(re.findall(r"static uint8_t arena_(\w+)\[(\d+)\]", text))
+    assert {name: int(size) for name, size in sizes.items()} == {name: size for name, size in plan.peak.items() if size}
+
+
+def test_names_of_layers_cannot_break_the_source(small_graph: IntegerGraph, tmp_path: Path) -> None:
+    evil = 'conv"; **// int x; /*\n??/\\'
+    operators = (dataclasses.replace(small_graph.operators[0], name=evil), *small_graph.operators[1:])
+    graph = dataclasses.replace(small_graph, operators=operators, name=evil)
+    batch = sparse_windows(1, 1, (4, 32, 32))
+    logits = HostModel(graph, tmp_path).run(batch)[graph.outputs[0]]
+    np.testing.assert_array_equal(logits, execute(graph, batch)[graph.outputs[0]])
+
+
+def test_a_network_with_states_is_refused(small_graph: IntegerGraph) -> None:
+    graph = dataclasses.replace(small_graph, states=(State("input", small_graph.operators[0].output),))
+    with pytest.raises(BuildError, match="states"):
+        generate(graph, separate_memory(graph))
+
+
+def test_float_weights_on_scaled_counts_are_refused_with_the_layers_name() -> None:
+    graph = float_graph(1, size=(16, 16), bins=1, width=2)
+    scaled = dataclasses.replace(graph.tensors["input"], scale=0.5)
+    with pytest.raises(BuildError, match=r"scale 0\.5") as caught:
+        generate(replaced(graph, {"input": scaled}), separate_memory(graph))
+    assert graph.operators[0].name in caught.value.where
+
+
+def test_more_logits_than_a_frame_holds_are_refused() -> None:
+    build = Builder(1, sparse_windows(2, 4, (2, 8, 8)))
+    graph = build.graph(build.linear("input", 241))
+    with pytest.raises(BuildError, match="241 float outputs"):
+        generate(graph, separate_memory(graph))

@@ -1,0 +1,40 @@
+"""Images of both toolchains on the virtual board: the bytes of the host, for integer and for float networks."""
+
+from __future__ import annotations
+
+import dataclasses
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from evbench.boards.execution import BoardExecution
+from evbench.boards.session import open_board
+from evbench.compile.build import build_firmware
+from evbench.compile.host import HostModel
+from evbench.graph.model import IntegerGraph
+from evbench.profiles import BoardProfile
+from tests.graph.networks import float_graph, odd_graph, residual_graph, sparse_windows
+
+GRAPHS = {
+    "signed and unsigned, residual": (residual_graph(1, size=(32, 32), bins=2, width=4), 2),
+    "zero points and odd sizes": (odd_graph(2), 1),
+    "float": (float_graph(3, size=(24, 24), bins=2, width=4), 2),
+}
+
+
+@pytest.mark.parametrize("name", GRAPHS)
+@pytest.mark.parametrize("toolchain", ["board", "gcc_board"])
+def test_an_image_computes_the_same_bytes_as_the_host(
+    name: str, toolchain: str, builds: Path, request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory
+) -> None:
+    profile: BoardProfile = request.getfixturevalue(toolchain)
+    graph: IntegerGraph = dataclasses.replace(GRAPHS[name][0], metadata={"bins": str(GRAPHS[name][1])})
+    batch = sparse_windows(4, 2, graph.tensors["input"].shape)  # type: ignore[arg-type]
+    expected = HostModel(graph, tmp_path_factory.getbasetemp() / "native").run(batch)
+    build = build_firmware(graph, profile, builds)
+    with open_board(profile) as session:
+        session.flash(build)
+        found = BoardExecution(session, build, graph).run(batch)
+    for tensor, value in expected.items():
+        np.testing.assert_array_equal(found[tensor], value, err_msg=tensor)
