@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Iterable
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -175,4 +176,4 @@ def _create(name: str) -> Pane:
 
 def run(workspace: Workspace, data: Path | None = None) -> None:
     """Open the workbench on a workspace; `data` is a recording or a folder of recordings to list. Returns on quit."""
-    Workbench(workspace, data).run()
+    Workbench(workspace, Path(os.path.abspath(data)) if data else None).run()

@@ -35,6 +35,7 @@ from evbench.tui.widgets.rate_strip import RateStrip
 from evbench.tui.widgets.voxel_view import VIEW_NAMES, VoxelView
 
 _DIM = "#8a93a6"
+_ROOM_FOR_BINS = 110
 _TEACH = """Choose a recording on the left with ↑ ↓.
 
 , and .  step through its windows
@@ -44,9 +45,11 @@ v        shows bins and polarities apart or merged
 o        opens any file or folder"""
 _NOTHING = """There are no recordings here yet.
 
-Press o to open a file or a folder of recordings
-(AEDAT 2.0, AEDAT4, N-MNIST .bin and .bs2, Prophesee DAT),
-or start evbench with --data FOLDER."""
+o   opens a file or a folder of recordings:
+    AEDAT 2.0, AEDAT4, Prophesee DAT,
+    N-MNIST .bin and .bs2
+
+evbench --data FOLDER  lists a folder here"""
 
 
 class DataPane(Pane):
@@ -82,6 +85,8 @@ class DataPane(Pane):
 
     def on_mount(self) -> None:
         self._show_parts(False)
+        if self.app.size.width < _ROOM_FOR_BINS:
+            self.query_one(VoxelView).view = "merged"
         self.list_folders()
 
     def shown(self) -> None:
@@ -112,7 +117,12 @@ class DataPane(Pane):
         target = self._opened[-1] if self._opened else self._data
         files = [path for path in self._leaves if target and path.is_relative_to(target)] or list(self._leaves)
         # The tree numbers its lines when it is next drawn; before that a node cannot be moved to.
-        self.call_after_refresh(lambda: tree.move_cursor(self._leaves[files[0]]))
+        node = self._leaves[files[0]]
+        above = node.parent
+        while above is not None:
+            above.expand()
+            above = above.parent
+        self.call_after_refresh(tree.move_cursor, node)
 
     def _add_folder(self, parent: TreeNode[Path], folder: FolderState, expand: bool) -> None:
         label = Text(folder.name, "bold")
@@ -228,11 +238,14 @@ class DataPane(Pane):
         text.append(f"window {numbers.count(window.number + 1)}/{numbers.count(window.windows)}", "bold")
         text.append(f"  {begin:+.3f} s  {window.duration / 1000:g} ms  ")
         text.append(f"{numbers.count(window.events)} events", "bold" if window.events else "bold #ff5c8a")
-        text.append(f"  {window.zero_share * 100:.2f} % of cells empty", _DIM)
-        text.append(f"  {VIEW_NAMES[self.query_one(VoxelView).view]}", _DIM)
+        line = self.query_one("#window-line", Static)
+        remarks = [f"{window.zero_share * 100:.2f} % of cells empty", VIEW_NAMES[self.query_one(VoxelView).view]]
         if window.block > 1:
-            text.append(f", {window.block}×{window.block} pixels in one", _DIM)
-        self.query_one("#window-line", Static).update(text)
+            remarks.append(f"{window.block}×{window.block} pixels in one")
+        for remark in remarks:
+            if text.cell_len + 2 + len(remark) <= line.size.width:
+                text.append(f"  {remark}", _DIM)
+        line.update(text)
 
     def action_step(self, windows: int) -> None:
         self.draw(self._number + windows)

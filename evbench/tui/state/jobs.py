@@ -147,7 +147,7 @@ def read_job(store: Store, job_id: int, before: JobDetail | None = None) -> JobD
         values.append(row.value)
     curves = dict(before.curves)
     for name, (steps, values) in new.items():
-        approach, _, metric = name.rpartition("/") if "/cycles/" not in name else name.partition("/")
+        approach, metric = _split(name)
         old = curves.get(name, Curve(approach, metric, np.zeros(0), np.zeros(0)))
         curves[name] = Curve(approach, metric, np.append(old.steps, steps), np.append(old.values, values))
     log, size = before.log, before.log_bytes
@@ -157,6 +157,12 @@ def read_job(store: Store, job_id: int, before: JobDetail | None = None) -> JobD
         log, size = _tail(path), now
     last = rows[-1].id if rows else before.last_metric
     return JobDetail(job_id, tuple(store.stages(job_id)), curves, last, log, size)
+
+
+def _split(name: str) -> tuple[str, str]:
+    """Approach and metric of a metric's name: "qat-int8/loss", "qat-int8/cycles/3", "cycles/3", "loss"."""
+    first, slash, rest = name.partition("/")
+    return (first, rest) if slash and first != "cycles" else ("", name)
 
 
 def _tail(path: Path) -> tuple[str, ...]:
@@ -191,7 +197,4 @@ def board_choices() -> list[Choice]:
     from evbench.tui.dialogs import Choice
 
     boards = sorted(list_boards(), key=lambda board: (not board.board.virtual, len(board.id)))
-    return [
-        Choice(b.id, b.id, f"{b.board.name}, {b.board.core_hz // 1_000_000} MHz" + ", modelled" * b.board.virtual)
-        for b in boards
-    ]
+    return [Choice(board.id, board.id, board.board.name + ", modelled" * board.board.virtual) for board in boards]

@@ -137,6 +137,7 @@ def _stack_room(board: str) -> int:
 
 def model_choices(store: Store) -> list[Choice]:
     """The bundled model and the models that finished export stages of this workspace have left."""
+    from evbench.jobs.stages.export import MODEL
     from evbench.tui.dialogs import Choice
 
     choices = [Choice(BUNDLED, "bundled model", "comes with evbench")]
@@ -145,16 +146,8 @@ def model_choices(store: Store) -> list[Choice]:
         for stage in store.stages(job.id):
             if stage.name != "export" or stage.state not in ("done", "reused") or not stage.digest:
                 continue
-            path = model_folder(store.workspace.artifact_dir(stage.digest))
-            if path is not None and path not in seen:
+            path = store.workspace.artifact_dir(stage.digest) / MODEL
+            if path.is_dir() and path not in seen:
                 seen.add(path)
                 choices.append(Choice(str(path), stage.approach or path.name, f"job {job.id}, {job.recipe}"))
     return choices
-
-
-def model_folder(artifact: Path) -> Path | None:
-    """The folder of a model in what an export stage has left, or None."""
-    for folder in (artifact, artifact / "model"):
-        if (folder / "graph.safetensors").is_file():
-            return folder
-    return None

@@ -99,10 +99,35 @@ def read_folder(path: Path, name: str | None = None) -> FolderState:
     if not path.is_dir():
         return FolderState(name, path, note="not found")
     try:
-        found = _folder(path, name, 0)
+        found = _listed(path, name) if any(path.glob("train*.txt")) else _folder(path, name, 0)
     except OSError as error:
         return FolderState(name, path, note=error.strerror or "cannot be read")
     return found if found.recordings else replace(found, note="no recordings")
+
+
+def _listed(path: Path, name: str) -> FolderState:
+    """A folder whose samples are sorted into splits and classes by lists, as N-MNIST is; as it lies if they are bad."""
+    from evbench.events.datasets import load_dataset
+    from evbench.profiles import DatasetSettings
+
+    try:
+        dataset = load_dataset(DatasetSettings(name="nmnist-lists"), path)
+    except EvbenchError:
+        return _folder(path, name, 0)
+    sorted_in: dict[str, dict[str, list[Path]]] = {}
+    for recording in dataset.recordings:
+        if recording.path is not None:
+            classes = sorted_in.setdefault(recording.split, {})
+            classes.setdefault(dataset.classes[recording.label], []).append(recording.path)
+    splits = [
+        FolderState(
+            split,
+            path,
+            tuple(FolderState(f"class {label}", path, (), tuple(files)) for label, files in sorted(classes.items())),
+        )
+        for split, classes in sorted_in.items()
+    ]
+    return FolderState(name, path, tuple(splits))
 
 
 def _folder(path: Path, name: str, depth: int) -> FolderState:

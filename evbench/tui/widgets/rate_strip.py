@@ -39,6 +39,6 @@ class RateStrip(Widget):
         text = Text(f"{'events per second':<{max(width - len(title), 0)}}{title}\n", "#8a93a6", no_wrap=True)
         for line in lines:
             text.append(line[:first], "#4a5878")
-            text.append(line[first:last].replace(" ", "░"), "#ffb000")
+            text.append(line[first:last], "#ffb000 on #3a3320")
             text.append(line[last:] + "\n", "#4a5878")
         return text

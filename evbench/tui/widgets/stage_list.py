@@ -40,35 +40,40 @@ class StageList(VerticalScroll):
     def __init__(self, *, id: str | None = None) -> None:
         super().__init__(id=id, classes="box")
         self.border_title = "stages"
+        self._active: int | None = None
 
     def compose(self) -> ComposeResult:
-        yield Static(id="stage-lines")
+        yield Static(classes="stage-error")
+        yield Static(classes="stage-lines")
 
     def show(self, stages: Sequence[StageRow], error: str = "") -> None:
         """Show these stages, and why the job ended if it went wrong."""
-        text = Text()
-        if error:
-            text.append(f"{error}\n\n", "#ff5c8a")
+        said = self.query_one(".stage-error", Static)
+        said.update(Text(error, "#ff5c8a"))
+        said.display = bool(error)
         width = max((len(_title(stage)) for stage in stages), default=0)
-        for stage in stages:
-            text.append_text(_line(stage, width))
-        self.query_one(Static).update(text)
+        lines = [line for stage in stages for line in _lines(stage, width)]
+        self.query_one(".stage-lines", Static).update(Text("\n", no_wrap=True, overflow="ellipsis").join(lines))
+        active = next((number for number, line in enumerate(lines) if line.plain.startswith("▶")), None)
+        if active is not None and active != self._active:
+            self.call_after_refresh(self.scroll_to, y=max(0, active - 3), animate=False)
+        self._active = active
 
 
 def _title(stage: StageRow) -> str:
     return f"{stage.name} {stage.approach}".rstrip()
 
 
-def _line(stage: StageRow, width: int) -> Text:
+def _lines(stage: StageRow, width: int) -> list[Text]:
     sign, style = _SIGNS[stage.state]
     line = Text(f"{sign} ", style)
-    line.append(_title(stage).ljust(width), "" if stage.state != "waiting" else _DIM)
+    line.append(_title(stage).ljust(width), "#c6ccd8" if stage.state != "waiting" else _DIM)
     if stage.state == "running":
         line.append(f" {bar(stage.progress, 8)} {stage.progress * 100:3.0f} %", "#ffb000")
+        return [line, Text(f"    {stage.message}", _DIM)]
+    if stage.state == "reused":
+        line.append("  reused", _DIM)
     elif stage.state == "done" and stage.started and stage.finished:
-        line.append(f" {numbers.elapsed(stage.finished - stage.started):>8}", _DIM)
-    elif stage.state == "reused":
-        line.append("   reused", _DIM)
-    if stage.message and stage.state in ("running", "failed"):
-        line.append(f"\n    {stage.message}", _DIM)
-    return line.append("\n")
+        line.append(f" {numbers.elapsed(stage.finished - stage.started):>7}", _DIM)
+    line.append(f"  {stage.message}", _DIM)
+    return [line]

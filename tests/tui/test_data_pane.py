@@ -1,0 +1,158 @@
+from __future__ import annotations
+
+from pathlib import Path
+
+from textual.widgets import Input, Tree
+from tui_helpers import press, settle, text_of
+
+from evbench.events.recording import open_recording
+from evbench.events.voxel import voxelize
+from evbench.events.windows import fixed_windows
+from evbench.tui.app import Workbench
+from evbench.tui.dialogs import PathDialog
+from evbench.tui.panes.data import DataPane
+from evbench.tui.state.recordings import read_folder, read_recording, read_window
+from evbench.tui.widgets.voxel_view import VoxelView
+from evbench.workspace import Workspace
+
+
+def labels(app: Workbench) -> list[str]:
+    found: list[str] = []
+
+    def walk(node: object) -> None:
+        for child in node.children:  # type: ignore[attr-defined]
+            found.append(str(child.label))
+            walk(child)
+
+    walk(app.query_one(Tree).root)
+    return found
+
+
+async def test_the_data_folder_is_listed_and_its_first_recording_opened(workspace: Workspace, data: Path) -> None:
+    app = Workbench(workspace, data)
+    async with app.run_test(size=(120, 40)) as pilot:
+        await settle(pilot)
+        assert {"shapes  3", "train  3", "circle.dat", "half.dat"} <= set(labels(app))
+        assert "4,000 events" in text_of(app, "#summary")
+        assert "64 × 64" in text_of(app, "#summary")
+
+
+async def test_a_broken_file_stays_listed_and_says_why(workspace: Workspace, data: Path) -> None:
+    app = Workbench(workspace, data)
+    async with app.run_test(size=(120, 40)) as pilot:
+        await settle(pilot)
+        await press(pilot, "down", "down")
+        assert "cannot be read" in text_of(app, "#summary")
+        assert "no recording that evbench knows" in text_of(app, "#summary")
+        assert "✗ noise.dat" in labels(app)
+        assert not app.query_one(VoxelView).display
+        await press(pilot, "up")
+        assert app.query_one(VoxelView).display
+
+
+async def test_keys_step_through_windows_and_stop_at_both_ends(workspace: Workspace, data: Path) -> None:
+    app = Workbench(workspace, data)
+    async with app.run_test(size=(120, 40)) as pilot:
+        await settle(pilot)
+        await press(pilot, "g")
+        assert "window 1/8" in text_of(app, "#window-line")
+        await press(pilot, "comma")
+        assert "window 1/8" in text_of(app, "#window-line")
+        await press(pilot, "full_stop", "full_stop")
+        assert "window 3/8" in text_of(app, "#window-line")
+        await press(pilot, "greater_than_sign")
+        assert "window 8/8" in text_of(app, "#window-line")
+        await press(pilot, "less_than_sign")
+        assert "window 1/8" in text_of(app, "#window-line")
+        await press(pilot, "G")
+        assert "window 8/8" in text_of(app, "#window-line")
+
+
+async def test_a_shorter_window_keeps_the_place_in_time(workspace: Workspace, data: Path) -> None:
+    app = Workbench(workspace, data)
+    async with app.run_test(size=(120, 40)) as pilot:
+        await settle(pilot)
+        await press(pilot, "g", "full_stop", "full_stop", "left_square_bracket")
+        assert "20 ms" in text_of(app, "#window-line")
+        assert "window 7/20" in text_of(app, "#window-line")
+        await press(pilot, "right_square_bracket")
+        assert "window 3/8" in text_of(app, "#window-line")
+
+
+async def test_views_and_bins_change_what_is_drawn(workspace: Workspace, data: Path) -> None:
+    app = Workbench(workspace, data)
+    async with app.run_test(size=(120, 40)) as pilot:
+        await settle(pilot)
+        assert text_of(app, "#voxels").count("ms") == 5
+        await press(pilot, "v")
+        assert "5 bins, OFF and ON" in text_of(app, "#voxels")
+        await press(pilot, "v")
+        assert text_of(app, "#voxels").count("OFF") == 5
+        await press(pilot, "b")
+        assert text_of(app, "#voxels").count("OFF") == 8
+
+
+async def test_o_opens_any_file_and_a_wrong_path_is_said(workspace: Workspace, data: Path) -> None:
+    app = Workbench(workspace)
+    async with app.run_test(size=(120, 40)) as pilot:
+        await settle(pilot)
+        await press(pilot, "o")
+        assert isinstance(app.screen, PathDialog)
+        app.screen.query_one(Input).value = str(data / "nowhere.dat")
+        await press(pilot, "enter")
+        assert "There is no file" in text_of(app, "#complaint")
+        app.screen.query_one(Input).value = str(data / "train" / "circle.dat")
+        await press(pilot, "enter")
+        assert app.query_one("#recording").border_title == "circle.dat"
+        assert "4,000 events" in text_of(app, "#summary")
+
+
+async def test_a_folder_that_is_missing_stays_listed_with_the_reason(workspace: Workspace, tmp_path: Path) -> None:
+    app = Workbench(workspace, tmp_path / "gone")
+    async with app.run_test(size=(120, 40)) as pilot:
+        await settle(pilot)
+        assert "gone  not found" in labels(app)
+        assert isinstance(app.pane, DataPane)
+
+
+def test_windows_are_the_ones_that_training_sees(data: Path) -> None:
+    path = data / "train" / "circle.dat"
+    stream = open_recording(path).read()
+    recording = read_recording(path)
+    windows = list(fixed_windows(stream, 50_000))
+    assert recording.windows(50_000) == len(windows)
+    for number, window in enumerate(windows):
+        shown = read_window(recording, number, 50_000, 5)
+        part = window.stream
+        expected = voxelize(part.t, part.x, part.y, part.on, t0=window.t0, duration=50_000, bins=5, size=(64, 64))
+        assert (shown.t0, shown.events) == (window.t0, len(part))
+        assert (shown.grid == expected).all()
+
+
+def test_a_large_sensor_is_shown_in_blocks_without_losing_events(shared_data: Path) -> None:
+    recording = read_recording(shared_data / "recordings" / "gen4-1280x720.dat")
+    window = read_window(recording, 0, 1_000, 2)
+    assert window.block == 5
+    assert window.grid.shape == (2, 2, 144, 256)
+    assert 0.9 * window.events < int(window.grid.sum()) <= window.events
+
+
+def test_real_recordings_are_listed_and_read(shared_data: Path) -> None:
+    folder = read_folder(shared_data / "dvs128-objects")
+    assert [(split.name, split.recordings) for split in folder.folders] == [("test", 5), ("train", 5)]
+    recording = read_recording(folder.folders[0].files[0])
+    assert recording.geometry.width == 128
+    assert recording.rates.max() > 1000
+
+
+def test_samples_of_nmnist_are_sorted_into_splits_and_classes(shared_data: Path) -> None:
+    folder = read_folder(shared_data / "nmnist-small")
+    assert {split.name for split in folder.folders} == {"train", "validation", "test"}
+    assert all(len(split.folders) == 10 for split in folder.folders)
+    assert folder.recordings == 1100
+
+
+def test_numbers_in_names_sort_as_people_count(tmp_path: Path) -> None:
+    for name in ("10.bin", "9.bin", "a.bin", "notes.txt"):
+        (tmp_path / name).write_bytes(b"12345")
+    assert [path.name for path in read_folder(tmp_path).files] == ["9.bin", "10.bin", "a.bin"]

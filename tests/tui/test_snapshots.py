@@ -1,0 +1,101 @@
+"""Every pane as a picture at the three sizes it must work at. `pytest --snapshot-update` accepts what is drawn now;
+look at the pictures before committing them."""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+from textual.pilot import Pilot
+from tui_helpers import press, settle, text_of, until
+
+from evbench.tui.app import Workbench
+from evbench.tui.panes import data as data_pane
+from evbench.tui.panes.jobs import JobsPane
+from evbench.workspace import Workspace
+
+SIZES = ((80, 24), (120, 40), (200, 60))
+STARTED = 1_700_000_000.0
+
+sizes = pytest.mark.parametrize("size", SIZES, ids=lambda size: f"{size[0]}x{size[1]}")
+Compare = Callable[..., bool]
+
+
+@pytest.fixture(autouse=True)
+def bundled(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    """What evbench brings along may change; the pictures need not."""
+    folder = tmp_path / "bundled"
+    folder.mkdir()
+    (folder / "bar-left.dat").write_bytes(b"")
+    monkeypatch.setattr(data_pane, "resource", lambda *parts: folder)
+
+
+@pytest.fixture(autouse=True)
+def stopped_clock(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Running jobs have run for 75 seconds, whenever the test runs."""
+    monkeypatch.setattr(JobsPane, "clock", staticmethod(lambda: STARTED + 75))
+
+
+def shows(selector: str, words: str, *keys: str) -> Callable[[Pilot[None]], Awaitable[None]]:
+    """Press keys, then wait until a widget shows these words."""
+
+    async def before(pilot: Pilot[Any]) -> None:
+        app = pilot.app
+        assert isinstance(app, Workbench)
+        await settle(pilot)
+        await press(pilot, *keys)
+        await until(pilot, lambda: words in text_of(app, selector))
+        await settle(pilot)
+
+    return before
+
+
+@sizes
+def test_data_with_a_recording(snap_compare: Compare, workspace: Workspace, data: Path, size: tuple[int, int]) -> None:
+    ready = shows("#window-line", "window 3/8", "g", "full_stop", "full_stop")
+    assert snap_compare(Workbench(workspace, data), terminal_size=size, run_before=ready)
+
+
+def test_data_with_bins_and_polarities_apart(snap_compare: Compare, workspace: Workspace, data: Path) -> None:
+    ready = shows("#voxels", "OFF", "g", "full_stop", "v", "v")
+    assert snap_compare(Workbench(workspace, data), terminal_size=(120, 40), run_before=ready)
+
+
+def test_data_with_a_broken_file(snap_compare: Compare, workspace: Workspace, data: Path) -> None:
+    (data / "train" / "noise.dat").rename(data / "a.dat")
+    ready = shows("#summary", "cannot be read", "down", "down", "down")
+    app = Workbench(workspace, Path(data.name))
+    with pytest.MonkeyPatch.context() as patch:
+        patch.chdir(data.parent)
+        assert snap_compare(app, terminal_size=(80, 24), run_before=ready)
+
+
+@sizes
+@pytest.mark.usefixtures("profile_job")
+def test_device_with_a_measurement(snap_compare: Compare, workspace: Workspace, size: tuple[int, int]) -> None:
+    ready = shows("#layers", "modelled", "5")
+    assert snap_compare(Workbench(workspace), terminal_size=size, run_before=ready)
+
+
+def test_device_with_nothing_measured(snap_compare: Compare, workspace: Workspace) -> None:
+    ready = shows("#no-runs", "F5", "5")
+    assert snap_compare(Workbench(workspace), terminal_size=(80, 24), run_before=ready)
+
+
+@sizes
+@pytest.mark.usefixtures("jobs")
+def test_jobs_with_a_run_under_way(snap_compare: Compare, workspace: Workspace, size: tuple[int, int]) -> None:
+    ready = shows("#log", "step 119", "6")
+    assert snap_compare(Workbench(workspace), terminal_size=size, run_before=ready)
+
+
+def test_jobs_with_an_empty_queue(snap_compare: Compare, workspace: Workspace) -> None:
+    ready = shows("#no-jobs", "No job", "6")
+    assert snap_compare(Workbench(workspace), terminal_size=(80, 24), run_before=ready)
+
+
+def test_the_help_of_a_pane(snap_compare: Compare, workspace: Workspace) -> None:
+    ready = shows(".dialog", "everywhere", "6", "question_mark")
+    assert snap_compare(Workbench(workspace), terminal_size=(80, 24), run_before=ready)

@@ -1,0 +1,102 @@
+from __future__ import annotations
+
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+from textual.widgets import ContentSwitcher
+from tui_helpers import press, settle, text_of
+
+from evbench.tui.actions import ACTIONS, PANES, PaneEntry
+from evbench.tui.app import Workbench
+from evbench.tui.dialogs import HelpDialog
+from evbench.tui.widgets.pane_bar import PaneBar
+from evbench.workspace import Workspace
+
+HEAVY = ("torch", "torchao", "onnx", "onnxruntime", "plotext", "pydantic", "unicorn", "tonic")
+
+
+def test_the_first_screen_needs_no_heavy_library() -> None:
+    code = f"import sys, evbench.tui.app; print(sorted(set({HEAVY!r}) & set(sys.modules)))"
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True)
+    assert done.stdout.strip() == "[]", done.stdout + done.stderr
+
+
+def test_torch_stays_out_after_every_pane_has_been_shown(workspace: Workspace, tmp_path: Path) -> None:
+    code = """
+import asyncio, sys
+from pathlib import Path
+from evbench.tui.app import Workbench
+from evbench.workspace import open_workspace
+async def main():
+    app = Workbench(open_workspace(sys.argv[1]))
+    async with app.run_test(size=(100, 30)) as pilot:
+        for key in ("5", "b", "escape", "6", "n", "escape", "1"):
+            await pilot.press(key)
+            await pilot.pause()
+asyncio.run(main())
+print(sorted({"torch", "torchao", "onnxruntime"} & set(sys.modules)))
+"""
+    done = subprocess.run([sys.executable, "-c", code, str(workspace.root)], capture_output=True, text=True)
+    assert done.stdout.strip() == "[]", done.stdout + done.stderr
+
+
+async def test_number_keys_show_panes_and_the_bar_says_which(workspace: Workspace) -> None:
+    app = Workbench(workspace)
+    async with app.run_test() as pilot:
+        await settle(pilot)
+        for pane in (*PANES[::-1], *PANES):
+            await press(pilot, pane.key)
+            assert app.query_one(ContentSwitcher).current == pane.id
+            assert app.query_one(PaneBar).current == pane.id
+
+
+async def test_a_click_on_the_bar_shows_that_pane(workspace: Workspace) -> None:
+    app = Workbench(workspace)
+    async with app.run_test() as pilot:
+        await settle(pilot)
+        await pilot.click(PaneBar, offset=(text_of(app, "PaneBar").index("Jobs"), 0))
+        await settle(pilot)
+        assert app.query_one(ContentSwitcher).current == "jobs"
+
+
+@pytest.mark.parametrize("pane", PANES, ids=lambda pane: pane.id)
+async def test_help_lists_every_key_of_the_pane(workspace: Workspace, pane: PaneEntry) -> None:
+    app = Workbench(workspace)
+    async with app.run_test(size=(100, 50)) as pilot:
+        await settle(pilot)
+        await press(pilot, pane.key, "question_mark")
+        assert isinstance(app.screen, HelpDialog)
+        shown = text_of(app, ".dialog")
+        for action in ACTIONS:
+            if action.home in (pane.id, "app"):
+                assert action.sentence in shown
+        await press(pilot, "escape")
+        assert not isinstance(app.screen, HelpDialog)
+
+
+async def test_the_palette_finds_an_action_and_does_it_on_its_pane(workspace: Workspace) -> None:
+    app = Workbench(workspace)
+    async with app.run_test() as pilot:
+        await settle(pilot)
+        await press(pilot, "ctrl+p")
+        await pilot.press(*"start a recipe", "enter")
+        await settle(pilot)
+        assert app.query_one(ContentSwitcher).current == "jobs"
+
+
+def test_every_action_has_a_key_of_its_own_on_its_pane() -> None:
+    for home in {action.home for action in ACTIONS}:
+        keys = [action.key for action in ACTIONS if action.home in (home, "app")]
+        assert len(keys) == len(set(keys)), home
+
+
+async def test_a_damaged_database_is_said_and_ends_nothing(workspace: Workspace) -> None:
+    workspace.db.write_bytes(b"this is not a database" * 100)
+    app = Workbench(workspace)
+    async with app.run_test() as pilot:
+        await settle(pilot)
+        assert any("damaged" in notification.message for notification in app._notifications)
+        await press(pilot, "5", "6", "1")
+        assert app.query_one(ContentSwitcher).current == "data"

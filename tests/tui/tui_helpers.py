@@ -1,0 +1,43 @@
+"""How tests wait for the workbench and read what it shows."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from contextlib import suppress
+
+from textual.pilot import Pilot
+from textual.worker import WorkerCancelled
+
+from evbench.tui.app import Workbench
+
+
+async def settle(pilot: Pilot[None]) -> None:
+    """Wait until workers have ended and what they posted has been handled and drawn."""
+    for _ in range(2):
+        # A newer reading may replace one that is under way.
+        with suppress(WorkerCancelled):
+            await pilot.app.workers.wait_for_complete()
+        await pilot.pause()
+
+
+async def until(pilot: Pilot[None], reached: Callable[[], bool]) -> None:
+    """Wait until something is so; fails after many rounds."""
+    for _ in range(100):
+        if reached():
+            return
+        await settle(pilot)
+    raise AssertionError("the workbench never came to the expected state")
+
+
+async def press(pilot: Pilot[None], *keys: str) -> None:
+    """Press keys one after the other, waiting for what each starts."""
+    for key in keys:
+        await pilot.press(key)
+        await settle(pilot)
+
+
+def text_of(app: Workbench, selector: str) -> str:
+    """What is to be seen where a widget stands, line by line without trailing blanks."""
+    region = app.screen.query_one(selector).region
+    strips = app.screen._compositor.render_strips()[region.y : region.bottom]
+    return "\n".join(strip.crop(region.x, region.right).text.rstrip() for strip in strips)
