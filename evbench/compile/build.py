@@ -14,6 +14,7 @@ from pathlib import Path
 from evbench.compile.generate import Generated, generate, quoted
 from evbench.compile.image import read_image
 from evbench.compile.linker import ARENAS, STACK_BYTES, linker_script
+from evbench.compile.objects import Compilation, compile_objects
 from evbench.compile.toolchain import Toolchain, ToolFailure, find_toolchain
 from evbench.errors import BuildError, WorkspaceError
 from evbench.graph.memory import MemoryPlan, plan_memory
@@ -163,16 +164,17 @@ def _compile(
     (folder / "build.c").write_text(_build_source(board, identity))
     (folder / "firmware.ld").write_text(script)
     made = [folder / "model.c", folder / "weights.S", folder / "build.c"]
-    includes = [folder, *sorted({source.parent for source in sources})]
+    compilation = Compilation(
+        compiler=toolchain.compiler,
+        identity=toolchain.identity,
+        sources=(*made, *sources),
+        includes=(folder, *sorted({source.parent for source in sources})),
+        defines=tuple(_defines(board)),
+        data=(folder / "weights.bin",),
+    )
+    objects = compile_objects(compilation, folder.parent / "objects", folder)
     try:
-        toolchain.compile_elf(
-            [*made, *sources],
-            folder / "firmware.elf",
-            script=folder / "firmware.ld",
-            directory=folder,
-            includes=includes,
-            defines=_defines(board),
-        )
+        toolchain.link(objects, folder / "firmware.ld", folder / "firmware.elf", folder)
     except ToolFailure as failure:
         _explain_overflow(failure, graph, generated, board)
         raise

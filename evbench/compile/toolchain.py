@@ -3,12 +3,10 @@
 from __future__ import annotations
 
 import importlib.util
-import os
 import shutil
 import subprocess
 import tempfile
-from collections.abc import Sequence
-from concurrent.futures import ThreadPoolExecutor
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
 from importlib.metadata import PackageNotFoundError, version
@@ -49,31 +47,12 @@ class Toolchain:
         flags = [part for part in (*self.compiler[1:], *self.linker[1:]) if not Path(part).is_absolute()]
         return " ".join((self.name, self.version, *flags))
 
-    def compile_elf(
-        self,
-        sources: Sequence[Path],
-        elf: Path,
-        *,
-        script: Path,
-        directory: Path,
-        includes: Sequence[Path] = (),
-        defines: Sequence[str] = (),
-    ) -> None:
-        """Compile C and assembler sources and link them by `script` into `elf`.
-
-        Relative paths inside sources start at `directory`, where objects are written too. Raises BuildError with the
-        compiler's first complaint.
-        """
-        common = [*self.compiler, *(f"-I{path}" for path in includes), *(f"-D{name}" for name in defines), "-c"]
-        objects = [directory / f"{number:02}_{source.stem}.o" for number, source in enumerate(sources)]
-        jobs = [[*common, str(source), "-o", str(out)] for source, out in zip(sources, objects, strict=True)]
-        with ThreadPoolExecutor(max_workers=os.cpu_count()) as pool:
-            list(pool.map(lambda job: run_tool(job, directory), jobs))
-        link = [*self.linker, "-T", str(script), *map(str, objects), *self.libraries, "-o", str(elf)]
-        run_tool(link, directory)
+    def link(self, objects: Sequence[Path], script: Path, elf: Path, directory: Path) -> None:
+        """Link objects by `script` into `elf`, working in `directory`. Raises BuildError with its complaint."""
+        run_tool([*self.linker, "-T", str(script), *map(str, objects), *self.libraries, "-o", str(elf)], directory)
 
 
-def run_tool(command: Sequence[str], directory: Path, environment: dict[str, str] | None = None) -> str:
+def run_tool(command: Sequence[str], directory: Path, environment: Mapping[str, str] | None = None) -> str:
     """Run a compiler or linker in `directory` and return what it printed; BuildError quotes its first error."""
     try:
         done = subprocess.run(
