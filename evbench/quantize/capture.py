@@ -58,6 +58,7 @@ def capture(network: nn.Module, example_shape: Sequence[int], *, per_channel_hea
     for node in graph_module.graph.nodes:
         check_node(graph_module, node)
     _drop_unused(graph_module)
+    _verify(graph_module, network, tuple(example_shape))
     return graph_module
 
 
@@ -224,7 +225,7 @@ def _drop_unused(graph_module: GraphModule) -> None:
     for node in list(graph_module.graph.nodes):
         if node.target in DROPOUT:
             name = f"dropout_{node.name}"
-            graph_module.add_submodule(name, nn.Dropout(float(node.args[1])))
+            graph_module.add_submodule(name, DROPOUT[node.target](float(node.args[1])))
             with graph_module.graph.inserting_after(node):
                 call = graph_module.graph.call_module(name, (node.args[0],))
             call.meta = dict(node.meta)
@@ -236,6 +237,28 @@ def _drop_unused(graph_module: GraphModule) -> None:
         for name in [name for name in tensors if name not in used]:
             delattr(graph_module, name)
     graph_module.recompile()
+
+
+def _verify(graph_module: GraphModule, network: nn.Module, shape: tuple[int, ...]) -> None:
+    """Both must give the same logits: what no check foresees is refused here instead of deployed wrong."""
+    counts = torch.randint(0, 4, (3, *shape), generator=torch.Generator().manual_seed(0)).float()
+    parts = [module for module in graph_module.modules() if module is not graph_module]
+    layers = [module for module in parts if isinstance(module, WeightedLayer)]
+    with torch.no_grad():
+        expected = copy.deepcopy(network).eval()(counts)
+        for module in parts:
+            nn.Module.eval(module)
+        for layer in layers:
+            layer.fake_quantize = False
+        actual = graph_module(counts)
+        for layer in layers:
+            layer.fake_quantize = True
+    if not torch.allclose(actual, expected, rtol=1e-3, atol=1e-3 * float(expected.abs().max()), equal_nan=True):
+        raise ModelError(
+            "The exported network computes something else than the network itself",
+            where=f"{type(network).__name__} with input {shape}",
+            remedy="Avoid operations that change a tensor in place through a view of it",
+        )
 
 
 def _weight_owner(node: Node) -> str:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any, cast
 
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 from torch.fx import GraphModule, Node
 
 from evbench.errors import ModelError
@@ -35,9 +35,12 @@ SAME_VALUES = frozenset(
 )
 """Operators that only change the shape; accepted where the order of values stays."""
 
-DROPOUT = frozenset(
-    {aten.dropout.default, aten.dropout_.default, aten.feature_dropout.default, aten.alpha_dropout.default}
-)
+DROPOUT = {
+    aten.dropout.default: nn.Dropout,
+    aten.dropout_.default: nn.Dropout,
+    aten.feature_dropout.default: nn.Dropout2d,
+    aten.feature_dropout_.default: nn.Dropout2d,
+}
 
 
 def refuse(what: str, layer: str, remedy: str) -> ModelError:

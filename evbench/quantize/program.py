@@ -15,7 +15,7 @@ from safetensors.torch import save_file
 from torch import Tensor, nn
 from torch.fx import GraphModule, Node
 
-from evbench.errors import ModelError
+from evbench.errors import ModelError, WorkspaceError
 from evbench.profiles import QuantizeSettings
 from evbench.quantize.capture import capture
 from evbench.quantize.layers import WEIGHT_MAX, ConvLayer, IntegerParameters, WeightedLayer
@@ -129,11 +129,20 @@ def convert(prepared: PreparedProgram) -> ConvertedProgram:
 
 
 def save_prepared(prepared: PreparedProgram, path: Path) -> None:
-    """Write parameters, statistics and ranges as safetensors, with the settings as JSON in its metadata."""
+    """Write parameters, statistics and ranges as safetensors, with the settings as JSON in its metadata.
+
+    The file appears whole or not at all; WorkspaceError when it cannot be written.
+    """
     state = {name: tensor.detach().contiguous() for name, tensor in prepared.state_dict().items()}
     temporary = path.with_name(path.name + ".partial")
-    save_file(state, temporary, metadata={"prepared": json.dumps(prepared.settings)})
-    os.replace(temporary, path)
+    try:
+        save_file(state, temporary, metadata={"prepared": json.dumps(prepared.settings)})
+        os.replace(temporary, path)
+    except (SafetensorError, OSError) as error:
+        temporary.unlink(missing_ok=True)
+        raise WorkspaceError(
+            f"The program cannot be written: {error}", where=str(path), remedy="Check the folder and its free space"
+        ) from error
 
 
 def load_prepared(network: nn.Module, path: Path) -> PreparedProgram:

@@ -66,6 +66,7 @@ REFUSED: dict[str, tuple[nn.Module, str, str]] = {
         "ReLU does not follow",
         "behind a layer or addition",
     ),
+    "alpha dropout": (nn.AlphaDropout(), "operator alpha_dropout", "Dropout"),
     "reordering": (Call(lambda x: x.permute(0, 1, 3, 2)), "operator permute", "Conv2d"),
     "new rows": (Call(lambda x: x.reshape(x.shape[0], 6, 24, 6)), "change of shape from (6, 12, 12)", "Flatten"),
 }
@@ -131,6 +132,28 @@ def test_a_network_that_branches_on_values_cannot_be_exported() -> None:
     with pytest.raises(ModelError, match="cannot be exported") as caught:
         capture(Around(Branches()), SHAPE)
     assert "\n" not in str(caught.value)
+
+
+def test_a_change_in_place_through_a_view_is_refused_instead_of_lowered_wrong() -> None:
+    class ThroughView(nn.Module):
+        def __init__(self) -> None:
+            super().__init__()
+            self.conv, self.linear = nn.Conv2d(6, 6, 1), nn.Linear(6 * 12 * 12, 3)
+
+        def forward(self, x: Tensor) -> Tensor:
+            y = self.conv(x)
+            y.view(y.shape).relu_()
+            logits: Tensor = self.linear(y.flatten(1))
+            return logits
+
+    torch.manual_seed(0)
+    with pytest.raises(ModelError, match="computes something else"):
+        capture(nn.Sequential(conv_bn_relu(4, 6), ThroughView()), SHAPE)
+
+
+def test_dropout_of_whole_channels_stays_that() -> None:
+    modules = [type(module) for module in prepare(Around(nn.Dropout2d(0.5)), SHAPE).modules()]
+    assert modules.count(nn.Dropout2d) == 1
 
 
 def test_capturing_leaves_the_network_as_it_was() -> None:

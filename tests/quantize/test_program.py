@@ -9,7 +9,7 @@ import pytest
 import torch
 from small_networks import NETWORKS, SHAPE, Separable, counts, train
 
-from evbench.errors import ModelError
+from evbench.errors import ModelError, WorkspaceError
 from evbench.graph.execute import execute
 from evbench.graph.model import Conv2d, DType, Linear
 from evbench.profiles import QuantizeSettings
@@ -194,6 +194,11 @@ def test_a_file_that_is_no_prepared_program_of_this_network_is_refused(damage: s
     network = NETWORKS["pooled"]() if damage == "another network" else Separable()
     with pytest.raises(ModelError, match=r"torch\.safetensors"):
         load_prepared(network, path)
+
+
+def test_a_program_that_cannot_be_written_says_where(tmp_path: Path) -> None:
+    with pytest.raises(WorkspaceError, match="torch.safetensors"):
+        save_prepared(prepare(Separable(), SHAPE), tmp_path / "no such folder" / "torch.safetensors")
 
 
 def test_inputs_are_counts_and_logits_stay_float32(converted: ConvertedProgram) -> None:
