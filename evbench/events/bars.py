@@ -31,7 +31,7 @@ VALIDATION_SUBJECTS = range(8, 10)
 TEST_SUBJECTS = range(10, 12)
 
 RECORDING_US = 2_000_000
-TAKE_US = 250_000
+TAKE_US = 100_000
 STEP_US = 5_000
 _SEED = 20_260_101
 _BRIGHT_SHARE = 0.75
@@ -60,7 +60,7 @@ class Bar:
 def simulate(subject: int, motion: str, *, duration_us: int = RECORDING_US) -> EventStream:
     """One subject's recording of one motion, `duration_us` long and always the same: all chance comes from the two.
 
-    A shorter recording is the beginning of the longer one where it holds whole takes of 250 ms.
+    A shorter recording is the beginning of the longer one where it holds whole takes of 100 ms.
     """
     rng = np.random.default_rng([_SEED, subject, MOTIONS.index(motion)])
     camera = Camera(
@@ -107,7 +107,7 @@ def draw_bar(motion: str, rng: np.random.Generator) -> Bar:
     """A bar of the given motion with everything else left to chance."""
     turns = motion not in _HEADINGS
     heading = None if turns else math.radians(_HEADINGS[motion] + rng.uniform(-15.0, 15.0))
-    speed = rng.uniform(1.2, 3.5) if turns else rng.uniform(35.0, 110.0)
+    speed = rng.uniform(2.2, 4.5) if turns else rng.uniform(50.0, 110.0)
     if motion == "counter-clockwise":
         speed = -speed
     sign = 1.0 if rng.random() < _BRIGHT_SHARE else -1.0
@@ -115,10 +115,10 @@ def draw_bar(motion: str, rng: np.random.Generator) -> Bar:
         heading=heading,
         speed=speed,
         width=rng.uniform(4.0, 12.0),
-        length=rng.uniform(50.0, 90.0) if turns else rng.uniform(25.0, 60.0),
+        length=rng.uniform(60.0, 90.0) if turns else rng.uniform(25.0, 60.0),
         spacing=rng.uniform(70.0, 100.0),
-        centre=(64.0 + rng.uniform(-16.0, 16.0), 64.0 + rng.uniform(-16.0, 16.0)),
-        contrast=sign * rng.uniform(0.25, 0.45),
+        centre=(64.0 + rng.uniform(-12.0, 12.0), 64.0 + rng.uniform(-12.0, 12.0)),
+        contrast=sign * rng.uniform(0.3, 0.5),
         wobble=rng.uniform(0.0, 0.4),
         start=rng.uniform(0.0, 90.0),
     )
