@@ -13,20 +13,22 @@ class VoxelDSC(nn.Module):
     """Voxel grids [N, in_channels, H, W] -> logits [N, classes].
 
     The first layer cuts the grid into patches: every event touches one output site, and four fifths of the sites see
-    none. Depthwise separable blocks follow (Howard et al., "MobileNets", 2017).
+    none. Depthwise separable blocks follow (Howard et al., "MobileNets", 2017), the first of them on a map of about
+    16x16 sites whatever the size of the grid.
     """
 
-    WIDTHS = (16, 32, 64, 64, 128, 128, 192)
-    STRIDES = (1, 2, 1, 2, 1, 2)
+    WIDTHS = (16, 32, 64, 128, 128, 192)
 
     def __init__(self, in_channels: int, classes: int, size: tuple[int, int]) -> None:
         super().__init__()
-        patch = 4 if min(size) > 64 else 2
+        large = min(size) > 64
+        patch = 4 if large else 2
+        strides = (2 if large else 1, 1, 2, 1, 2)
         self.stem = ConvBNReLU(in_channels, self.WIDTHS[0], patch, patch)
         self.blocks = nn.Sequential(
             *(
                 SeparableBlock(inputs, outputs, stride)
-                for (inputs, outputs), stride in zip(pairwise(self.WIDTHS), self.STRIDES, strict=True)
+                for (inputs, outputs), stride in zip(pairwise(self.WIDTHS), strides, strict=True)
             )
         )
         self.head = Head(self.WIDTHS[-1], classes)

@@ -52,6 +52,7 @@ def measure(recipe: Recipe, data: Path | None, approaches: list[Approach], out: 
         result = export_approach(approach, recipe, trained, sets["test"], dataset.classes, out / approach / "model")
         results[approach] = result.to_json() | {"seconds": round(perf_counter() - started, 1)}
         found = {name: f"{100 * results[approach]['accuracy'][name]['value']:.2f}" for name in FIGURES}
+        found["validation"] = f"{100 * results[approach]['validation']['window']['value']:.2f}"
         print(recipe.id, "seed", recipe.train.seed, approach, found, results[approach]["seconds"], "s", flush=True)
     return results
 
