@@ -34,7 +34,6 @@ from evbench.quantize.program import ConvertedProgram, write_out_layers
 
 _quantized = torch.ops.quantized_decomposed
 _QUANTIZE = _quantized.quantize_per_tensor.default
-_DEQUANTIZE = _quantized.dequantize_per_tensor.default
 _DEQUANTIZE_WEIGHT = _quantized.dequantize_per_channel.default
 _COMPUTES = frozenset(
     {*form.CONVOLUTION, form.LINEAR, form.ADD, form.MAX_POOL, *form.GLOBAL_MEAN},

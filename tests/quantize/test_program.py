@@ -197,7 +197,7 @@ def test_a_file_that_is_no_prepared_program_of_this_network_is_refused(damage: s
 
 
 def test_a_program_that_cannot_be_written_says_where(tmp_path: Path) -> None:
-    with pytest.raises(WorkspaceError, match="torch.safetensors"):
+    with pytest.raises(WorkspaceError, match=r"torch\.safetensors"):
         save_prepared(prepare(Separable(), SHAPE), tmp_path / "no such folder" / "torch.safetensors")
 
 
