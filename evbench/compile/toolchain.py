@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import importlib.util
+import re
 import shutil
 import subprocess
 import tempfile
@@ -13,7 +14,7 @@ from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Literal
 
-from evbench.errors import BuildError
+from evbench.errors import BuildError, WorkspaceError
 
 WARNINGS = ("-std=c11", "-Wall", "-Wextra", "-Wconversion", "-Werror")
 # No fused multiply-add: every execution rounds after the multiplication and after the addition. Sums may wrap on the
@@ -53,7 +54,10 @@ class Toolchain:
 
 
 def run_tool(command: Sequence[str], directory: Path, environment: Mapping[str, str] | None = None) -> str:
-    """Run a compiler or linker in `directory` and return what it printed; BuildError quotes its first error."""
+    """Run a compiler or linker in `directory` and return what it printed.
+
+    Raises BuildError with its first complaint, WorkspaceError when the disk is full.
+    """
     try:
         done = subprocess.run(
             command, cwd=directory, env=environment, capture_output=True, text=True, errors="replace", check=False
@@ -64,6 +68,10 @@ def run_tool(command: Sequence[str], directory: Path, environment: Mapping[str, 
         ) from error
     if done.returncode != 0:
         lines = [line.strip() for line in (done.stderr + done.stdout).splitlines() if line.strip()]
+        if re.search("No space left|NoSpaceLeft|DiskQuota", done.stderr + done.stdout):
+            raise WorkspaceError(
+                "The disk is full", where=f"compiling in {directory}", remedy="Free some space or use another workspace"
+            )
         complaint = next((line for line in lines if "error" in line or "overflowed" in line), "no message")
         raise ToolFailure(f"{Path(command[0]).name} failed: {complaint}", output="\n".join(lines), where=str(directory))
     return done.stdout

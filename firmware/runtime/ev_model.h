@@ -17,8 +17,8 @@ typedef struct {
     void *address;
     uint32_t bytes;
     uint16_t height, width, channels;
-    uint8_t dtype; /* ev_dtype */
-    uint8_t zero_point;
+    uint8_t dtype;      /* ev_dtype */
+    uint8_t zero_point; /* of a signed tensor: modulo 256 */
     float scale;
 } ev_tensor_info;
 

@@ -9,8 +9,8 @@ from pathlib import Path
 import pytest
 
 from evbench.compile import toolchain
-from evbench.compile.toolchain import ToolFailure, find_toolchain
-from evbench.errors import BuildError
+from evbench.compile.toolchain import ToolFailure, find_toolchain, run_tool
+from evbench.errors import BuildError, WorkspaceError
 
 
 def fake_gcc(folder: Path, script: str) -> None:
@@ -67,3 +67,9 @@ def test_the_identity_does_not_depend_on_where_the_compiler_lies(
         monkeypatch.setattr(toolchain, "zig_binary", lambda binary=binary: (binary, "1.2.3"))
         identities.add(find_toolchain("zig").identity)
     assert len(identities) == 1
+
+
+def test_a_full_disk_is_not_blamed_on_the_source(tmp_path: Path) -> None:
+    fake_gcc(tmp_path, "echo 'error: unable to write x.o: No space left on device' >&2; exit 1")
+    with pytest.raises(WorkspaceError, match="disk is full"):
+        run_tool([str(tmp_path / "arm-none-eabi-gcc")], tmp_path)

@@ -12,6 +12,9 @@ from evbench.compile.native import build_shared
 from evbench.resources import resource
 from tests.graph.networks import random_graph
 
+# Functions that tests can call, and undefined behaviour that stops the process instead of passing unseen.
+CHECKED = ("-fvisibility=default", "-fsanitize=undefined", "-fsanitize-trap=all")
+
 
 @pytest.fixture(scope="session")
 def native_cache(tmp_path_factory: pytest.TempPathFactory) -> Path:
@@ -24,7 +27,7 @@ def kernels(native_cache: Path) -> ctypes.CDLL:
     """Every kernel, by its name in ev_kernels.h."""
     folder = resource("firmware", "kernels")
     sources = [*sorted(folder.glob("*.c")), resource("firmware", "runtime", "ev_memory.c")]
-    return ctypes.CDLL(str(build_shared(sources, "kernels", native_cache, flags=["-fvisibility=default"])))
+    return ctypes.CDLL(str(build_shared(sources, "kernels", native_cache, flags=CHECKED)))
 
 
 @pytest.fixture(scope="session")
@@ -32,7 +35,7 @@ def runtime(native_cache: Path) -> ctypes.CDLL:
     """Framing and filter functions, by their names."""
     folder = resource("firmware", "runtime")
     sources = [folder / f"{name}.c" for name in ("ev_link", "ev_background_activity", "ev_memory")]
-    return ctypes.CDLL(str(build_shared(sources, "runtime", native_cache, flags=["-fvisibility=default"])))
+    return ctypes.CDLL(str(build_shared(sources, "runtime", native_cache, flags=CHECKED)))
 
 
 @pytest.fixture(scope="session")
