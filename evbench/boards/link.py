@@ -17,6 +17,7 @@ from evbench.errors import BoardError
 
 ANSWER_TIMEOUT_S = 2.0
 ATTEMPTS = 3
+_REFUSAL_GRACE_S = 0.1
 _NAK_MEANING: dict[int, str] = {
     Nak.UNKNOWN_TYPE: "Its firmware does not know this request",
     Nak.BAD_PAYLOAD: "Its firmware does not accept the contents",
@@ -139,29 +140,32 @@ class Link:
         return self._sequence
 
     def _answer(self, sequence: int, on_frame: Callable[[Frame], None]) -> Frame | None:
-        """The answer to `sequence`, or None when there is none in time. A NAK of a frame too damaged to name its
-        sequence
-        counts for the request under way."""
+        """The answer to `sequence`, or None when there is none in time.
+
+        A frame that arrived damaged is refused without its sequence number, and so is noise on the line: such a refusal
+        counts for the request under way unless its true answer follows soon.
+        """
         deadline = time.monotonic() + self._timeout
+        refusal: Frame | None = None
         while True:
             while self._received:
                 frame = self._received.popleft()
                 if frame.type == Type.LOG:
                     self._on_log(frame.payload.decode(errors="replace"))
                 elif frame.type == Type.FAULT:
-                    raise BoardError(
-                        "The firmware crashed", where=describe_fault(frame.payload), remedy="Flash the board again"
-                    )
+                    cause = describe_fault(frame.payload)
+                    raise BoardError("The firmware crashed", where=cause, remedy="Flash the board again")
+                elif frame.type == Type.NAK and frame.payload[:1] == bytes([Nak.BAD_FRAME]):
+                    if refusal is None:
+                        refusal, deadline = frame, time.monotonic() + _REFUSAL_GRACE_S
                 elif frame.type == Type.LAYER and frame.sequence == sequence:
                     deadline = time.monotonic() + self._timeout
                     on_frame(frame)
-                elif frame.sequence == sequence or (
-                    frame.type == Type.NAK and frame.payload[:1] == bytes([Nak.BAD_FRAME])
-                ):
+                elif frame.sequence == sequence:
                     return frame
             if time.monotonic() > deadline:
-                if self._is_computing is None or not self._is_computing():
-                    return None
+                if refusal is not None or self._is_computing is None or not self._is_computing():
+                    return refusal
                 deadline = time.monotonic() + self._timeout
             self._receive()
 

@@ -207,14 +207,13 @@ class BoardSession:
         graph: IntegerGraph,
         windows: Sequence[NDArray[np.uint8]],
         *,
-        data_cache: bool | None = None,
+        data_cache: bool = True,
         on_window: Callable[[int, RunResult], None] = lambda index, run: None,
     ) -> ProfileRun:
         """Measures a build on windows, uint8 [C, H, W] each.
 
-        data_cache: whether a virtual board also models data-cache misses, in one more inference on the median window,
-        several times slower; the misses are charged to every window. Default: on. Raises BoardError when the board
-        runs another build.
+        data_cache: whether a virtual board also models data-cache misses, sampled in one more inference on the median
+        window and charged to every window. Raises BoardError when the board runs another build.
         """
         hello = self.require(build)
         if not hello.counts_cycles:
@@ -226,8 +225,6 @@ class BoardSession:
             on_window(index, runs[-1])
         order = sorted(range(len(runs)), key=lambda i: runs[i].result.cycles)
         median = order[(len(order) - 1) // 2]
-        if data_cache is None:
-            data_cache = any(region.wait_states for region in self.board.memory.values())
         misses = self._data_cache_cycles(build, windows[median], bins, runs[median]) if data_cache else ()
         return self._report(build, graph, hello, windows, runs, median, misses)
 

@@ -1,6 +1,6 @@
-// Counts cycles while Unicorn runs: called once per basic block, and, in the data-cache pass, once per access.
+// Counts cycles while Unicorn runs: called once per basic block and, in the data-cache pass, once per instruction.
 //
-// Calls per access make the machine ten times slower, so the data-cache pass looks at samples: the first million
+// Calls per instruction make the machine ten times slower, so the data-cache pass looks at samples: the first million
 // instructions of every layer exactly, then a part of each further stretch, whose rate of misses stands for the rest.
 // What the cache held before a sample is unknown, so a sample counts misses only in sets whose ways have all been filled
 // since it began ("primed sets": Laha, Patel and Iyer, IEEE Transactions on Computers 37(11), 1988).
@@ -22,9 +22,12 @@ enum {
   REGIONS = 8,
   MISPREDICTION_CYCLES = 7,  // 6 to 8, by how early the flags are set: jnk0le/random doc/cortex_m7.md
   INDIRECT_CYCLES = 3,       // a target that is not in the instruction itself
-  MEMORY_WRITE = 17,         // UC_MEM_WRITE
   WRITE_MISS_SHIFT = 2,      // the store buffer hides three quarters of a write miss
   NO_ADDRESS = 0xFFFFFFFF,
+  PLAN_BITS = 16,
+  NO_REGISTER = 255,
+  PROGRAM_COUNTER = 15,
+  CORE_REGISTERS = 16,
   // Lengths of the phases of the data-cache pass, in instructions.
   LAYER_START = 1000000,
   RESTING = 6000000,
@@ -49,9 +52,19 @@ typedef struct {
   uint32_t start, end, instruction_miss, data_miss;
 } region;
 
+// Which memory an instruction touches: base + (index << shift) + offset, `bytes` long; accesses.py says which.
+typedef struct {
+  uint32_t pc;
+  int32_t offset;
+  uint16_t bytes;
+  uint8_t base, index, shift, write;
+} access_plan;
+
 // Returns cost in sixteenths | instructions << 32 | branch << 48.
 typedef uint64_t (*edge_cost_fn)(uint32_t previous, uint32_t address, uint32_t size, uint32_t taken);
+typedef void (*plan_access_fn)(uint32_t pc, access_plan *plan);
 typedef int (*stop_fn)(uc_engine *);
+typedef int (*register_fn)(uc_engine *, int id, void *value);
 
 typedef struct {
   uint64_t cycles, instructions, blocks, mispredictions, instruction_misses, data_misses, data_accesses, edges;
@@ -62,6 +75,9 @@ typedef struct {
   uint32_t previous, previous_end, previous_branch;
   edge_cost_fn edge_cost;
   stop_fn stop;
+  plan_access_fn plan_access;
+  register_fn read_register;
+  int32_t register_ids[CORE_REGISTERS];
   region regions[REGIONS];
   uint8_t predictor[PREDICTOR_ENTRIES];
   uint32_t instruction_lines[INSTRUCTION_SETS][2];
@@ -69,6 +85,7 @@ typedef struct {
   uint32_t data_lines[DATA_SETS][DATA_WAYS];
   uint8_t data_victim[DATA_SETS], data_filled[DATA_SETS];
   edge edges_known[1 << EDGE_BITS];
+  access_plan plans[1 << PLAN_BITS];
 } block_timing;
 
 EXPORT uint32_t block_timing_size(void) { return sizeof(block_timing); }
@@ -79,6 +96,7 @@ EXPORT void block_timing_forget(block_timing *timing) {
   timing->previous = timing->previous_end = NO_ADDRESS;
   timing->previous_branch = BRANCH_NONE;
   for (uint32_t i = 0; i < 1u << EDGE_BITS; i++) timing->edges_known[i] = (edge){0};
+  for (uint32_t i = 0; i < 1u << PLAN_BITS; i++) timing->plans[i].pc = NO_ADDRESS;
   for (uint32_t i = 0; i < PREDICTOR_ENTRIES; i++) timing->predictor[i] = 0;
   for (uint32_t i = 0; i < INSTRUCTION_SETS; i++) {
     timing->instruction_lines[i][0] = timing->instruction_lines[i][1] = NO_ADDRESS;
@@ -95,6 +113,14 @@ EXPORT void block_timing_init(block_timing *timing, edge_cost_fn edge_cost, stop
   timing->stop = stop;
   timing->timed = 1;
   block_timing_forget(timing);
+}
+
+// What the data-cache pass needs: how to learn an instruction's access, uc_reg_read, and Unicorn's names of r0 to r15.
+EXPORT void block_timing_accesses(block_timing *timing, plan_access_fn plan_access, register_fn read_register,
+                                  const int32_t *register_ids) {
+  timing->plan_access = plan_access;
+  timing->read_register = read_register;
+  for (uint32_t i = 0; i < CORE_REGISTERS; i++) timing->register_ids[i] = register_ids[i];
 }
 
 EXPORT void block_timing_region(block_timing *timing, uint32_t index, uint32_t start, uint32_t size,
@@ -124,7 +150,7 @@ EXPORT void block_timing_sample(block_timing *timing, uint32_t on, uint32_t laye
   prime_sets(timing, DATA_WAYS);
 }
 
-// Whether block_timing_access should be hooked now; the machine stops when the answer changes.
+// Whether block_timing_instruction should be hooked now; the machine stops when the answer changes.
 EXPORT uint32_t block_timing_wants_accesses(const block_timing *timing) {
   return timing->phase == PHASE_MEASURING || timing->phase == PHASE_WARMING;
 }
@@ -218,7 +244,7 @@ static void take_rate(block_timing *timing) {
   if (instructions) timing->rate = timing->phase_miss_cycles * RATE_UNIT / instructions;
 }
 
-// Moves from phase to phase; returns 1 when the machine must stop to hook or unhook accesses.
+// Moves from phase to phase; returns 1 when the machine must stop to hook or unhook instructions.
 static int next_phase(block_timing *timing, uint32_t address) {
   uint32_t wanted = block_timing_wants_accesses(timing);
   if (address == timing->layer_end && !timing->layer_end_seen) {
@@ -272,17 +298,14 @@ EXPORT void block_timing_block(uc_engine *uc, uint64_t where, uint32_t size, voi
   timing->previous_branch = known->branch;
 }
 
-// UC_HOOK_MEM_READ | UC_HOOK_MEM_WRITE, in the data-cache pass only
-EXPORT void block_timing_access(uc_engine *uc, int type, uint64_t where, int size, int64_t value, void *user) {
-  (void)uc, (void)size, (void)value;
-  block_timing *timing = user;
-  uint32_t line = (uint32_t)where >> LINE_BITS, set = line & (DATA_SETS - 1);
+static void touch(block_timing *timing, uint32_t line, uint32_t write) {
+  uint32_t set = line & (DATA_SETS - 1);
   uint32_t *ways = timing->data_lines[set];
   timing->data_accesses++;
   for (uint32_t way = 0; way < DATA_WAYS; way++) {
     if (ways[way] == line) return;
   }
-  const region *from = find_region(timing, (uint32_t)where);
+  const region *from = find_region(timing, line << LINE_BITS);
   if (!from || !from->data_miss) return;
   timing->data_misses++;
   uint8_t victim = timing->data_victim[set];
@@ -294,7 +317,28 @@ EXPORT void block_timing_access(uc_engine *uc, int type, uint64_t where, int siz
   }
   if (timing->phase != PHASE_MEASURING) return;
   uint64_t cost = (uint64_t)from->data_miss * CYCLE_FRACTION;
-  if (type == MEMORY_WRITE) cost >>= WRITE_MISS_SHIFT;
+  if (write) cost >>= WRITE_MISS_SHIFT;
   timing->phase_miss_cycles += cost;
   timing->cycles += cost;
+}
+
+static uint32_t core_register(const block_timing *timing, uc_engine *uc, uint32_t number) {
+  uint32_t value = 0;
+  timing->read_register(uc, timing->register_ids[number], &value);
+  return value;
+}
+
+// UC_HOOK_CODE, in the data-cache pass only
+EXPORT void block_timing_instruction(uc_engine *uc, uint64_t where, uint32_t size, void *user) {
+  (void)size;
+  block_timing *timing = user;
+  uint32_t pc = (uint32_t)where;
+  access_plan *plan = &timing->plans[(pc >> 1) & ((1u << PLAN_BITS) - 1)];
+  if (plan->pc != pc) timing->plan_access(pc, plan);
+  if (!plan->bytes) return;
+  uint32_t address = (uint32_t)plan->offset;
+  address += plan->base == PROGRAM_COUNTER ? (pc + 4) & ~3u : core_register(timing, uc, plan->base);
+  if (plan->index != NO_REGISTER) address += core_register(timing, uc, plan->index) << plan->shift;
+  uint32_t last = (address + plan->bytes - 1) >> LINE_BITS;
+  for (uint32_t line = address >> LINE_BITS; line <= last; line++) touch(timing, line, plan->write);
 }

@@ -69,6 +69,7 @@ class FlashMemory:
         """Writes the contents back; the memory itself lives as long as a machine uses it."""
         if self._file:
             self.buffer.flush()
+            fcntl.flock(self._file, fcntl.LOCK_UN)  # the mapping keeps the file open, and a lock lives as long as that
             self._file.close()
 
     def __enter__(self) -> FlashMemory:

@@ -122,7 +122,8 @@ _BRANCHES = _names("b bl bx blx cbz cbnz tbb tbh")
 
 
 @functools.cache
-def _decoder() -> Any:
+def decoder() -> Any:
+    """Capstone's disassembler for the Cortex-M7, with details."""
     decoder = capstone.Cs(capstone.CS_ARCH_ARM, capstone.CS_MODE_THUMB | capstone.CS_MODE_MCLASS)
     decoder.detail = True
     return decoder
@@ -130,11 +131,11 @@ def _decoder() -> Any:
 
 def decode(code: bytes, address: int) -> list[Instruction]:
     """The instructions of one basic block of Thumb-2 code that lies at `address`."""
-    return [_instruction(raw) for raw in _decoder().disasm(code, address)]
+    return [_instruction(raw) for raw in decoder().disasm(code, address)]
 
 
 def _instruction(raw: Any) -> Instruction:
-    name = _decoder().insn_name(raw.id) if raw.id else raw.mnemonic.split(".")[0]
+    name = decoder().insn_name(raw.id) if raw.id else raw.mnemonic.split(".")[0]
     read, written = (_single_registers(registers) for registers in raw.regs_access())
     read = [register for register in read if register != arm.ARM_REG_PC]
     fields: dict[str, Any] = {"name": name, "text": f"{raw.mnemonic} {raw.op_str}".strip()}

@@ -20,6 +20,8 @@ from unicorn import arm_const as arm
 from unicorn.unicorn_py3.unicorn import uclib
 
 from evbench.boards.virtual import peripherals as registers
+from evbench.boards.virtual.accesses import AccessPlan, access_plan
+from evbench.boards.virtual.exceptions import THUMB_STATE, Exceptions
 from evbench.boards.virtual.flash_memory import FlashMemory
 from evbench.boards.virtual.instructions import Instruction, decode
 from evbench.boards.virtual.peripherals import BLOCKS, Peripherals
@@ -39,24 +41,12 @@ SRAM_MISS = 16
 
 _USART_PAGE, _DWT_PAGE = 0x40004000, 0xE0001000
 _NOWHERE = 0xFFFFFFFF
-_EXCEPTION_RETURN = 0xFFFFFF00
-_THREAD_WITH_MAIN_STACK = 0xFFFFFFF9
-_HARD_FAULT, _SUPERVISOR_CALL = 3, 11
-_STACK_ALIGNED = 1 << 9
-_THUMB = 1 << 24
-_FORCED = 1 << 30
-_UNDEFINED_INSTRUCTION = 1 << 16
-_PRECISE_DATA_ERROR = 1 << 9 | 1 << 15
-_INSTRUCTION_BUS_ERROR = 1 << 8
-_FRAME = (
-    arm.UC_ARM_REG_R0,
-    arm.UC_ARM_REG_R1,
-    arm.UC_ARM_REG_R2,
-    arm.UC_ARM_REG_R3,
-    arm.UC_ARM_REG_R12,
+_CORE_REGISTERS = (
+    *range(arm.UC_ARM_REG_R0, arm.UC_ARM_REG_R0 + 13),
+    arm.UC_ARM_REG_SP,
     arm.UC_ARM_REG_LR,
+    arm.UC_ARM_REG_PC,
 )
-_FETCHES = (unicorn.UC_MEM_FETCH, unicorn.UC_MEM_FETCH_UNMAPPED, unicorn.UC_MEM_FETCH_PROT)
 _Result = TypeVar("_Result")
 
 
@@ -103,8 +93,6 @@ class Machine:
         self._calls: queue.SimpleQueue[tuple[Callable[[], Any], Future[Any]] | None] = queue.SimpleQueue()
         self._closing = False
         self._reset_wanted = True
-        self._fault_address: int | None = None
-        self._fault_status = 0
         self._blocks: dict[tuple[int, int], list[Instruction]] = {}
         self._last_at: dict[int, list[Instruction]] = {}
         self._crash: BaseException | None = None
@@ -118,11 +106,11 @@ class Machine:
         self._uc = unicorn.Uc(unicorn.UC_ARCH_ARM, unicorn.UC_MODE_THUMB)
         self._uc.ctl_set_cpu_model(arm.UC_CPU_ARM_CORTEX_M7)
         self._runtime = Runtime(self._price, self._exchange, uclib.uc_emu_stop, library)
+        self._runtime.set_accesses(self._plan_access, uclib.uc_reg_read, _CORE_REGISTERS)
+        self._exceptions = Exceptions(self._uc, self._peripherals)
         self._map_memory(memory)
         self._map_registers()
         self._hook(unicorn.UC_HOOK_BLOCK, "block_timing_block")
-        self._uc.hook_add(unicorn.UC_HOOK_INTR, self._on_interrupt)
-        self._uc.hook_add(unicorn.UC_HOOK_MEM_INVALID, self._on_bad_access)
 
     # --- building ---
 
@@ -255,11 +243,11 @@ class Machine:
         return self._runtime.wants_accesses() != (self._access_hook is not None)
 
     def _follow_sampling(self, start: int) -> None:
-        """Hooks or unhooks memory accesses, as the data-cache pass asks."""
+        """Hooks or unhooks every instruction, as the data-cache pass asks."""
         if self.blank or not self._sampling_changed:
             return
         if self._access_hook is None:
-            self._access_hook = self._hook(unicorn.UC_HOOK_MEM_READ | unicorn.UC_HOOK_MEM_WRITE, "block_timing_access")
+            self._access_hook = self._hook(unicorn.UC_HOOK_CODE, "block_timing_instruction")
         else:
             _check(uclib.uc_hook_del(self._uc._uch, self._access_hook))
             self._access_hook = None
@@ -281,10 +269,11 @@ class Machine:
         self._reset_wanted = False
         self._exchange(0)
         self._peripherals.reset()
+        self._exceptions.reset()
         self._runtime.reset_port()
         stack, entry = struct.unpack("<2I", self._uc.mem_read(registers.VECTOR_TABLE, 8))
         self.blank = not (entry & 1 and self._is_mapped(entry & ~1) and self._is_mapped(stack - 4))
-        self._uc.reg_write(arm.UC_ARM_REG_XPSR, _THUMB)
+        self._uc.reg_write(arm.UC_ARM_REG_XPSR, THUMB_STATE)
         self._uc.reg_write(arm.UC_ARM_REG_SP, stack)
         self._uc.reg_write(arm.UC_ARM_REG_LR, 0xFFFFFFFF)
         return int(entry)
@@ -297,9 +286,8 @@ class Machine:
         try:
             self._uc.emu_start(start | 1, _NOWHERE)
         except unicorn.UcError as error:
-            if self._fault_address is None and error.errno == unicorn.UC_ERR_INSN_INVALID:
-                self._fault_status = _UNDEFINED_INSTRUCTION
-            self._enter_fault()
+            self._exceptions.enter_fault(undefined=error.errno == unicorn.UC_ERR_INSN_INVALID)
+            self.blank |= self._exceptions.locked_up
         return int(self._uc.reg_read(arm.UC_ARM_REG_PC))
 
     # --- callbacks from Unicorn ---
@@ -316,6 +304,9 @@ class Machine:
         except Exception as error:
             self._stop_with(error)
             return 1 << 32
+
+    def _plan_access(self, pc: int) -> AccessPlan:
+        return access_plan(bytes(self._uc.mem_read(pc, 4)), pc)
 
     def _exchange(self, idle: int) -> None:
         try:
@@ -351,61 +342,6 @@ class Machine:
         outputs = self._watch[1] if self._watch else []
         if layer < len(outputs):
             self._captured += uc.mem_read(*outputs[layer])
-
-    def _on_bad_access(self, _uc: Any, access: int, address: int, _size: int, _value: int, _user: Any) -> bool:
-        self._fault_address = address
-        self._fault_status = _INSTRUCTION_BUS_ERROR if access in _FETCHES else _PRECISE_DATA_ERROR
-        return False
-
-    # --- exceptions ---
-
-    def _on_interrupt(self, uc: Any, number: int, _user: Any) -> None:
-        pc = uc.reg_read(arm.UC_ARM_REG_PC)
-        if number == 8 or (number == 3 and pc >= _EXCEPTION_RETURN):
-            self._leave_exception()
-        elif number == 2:
-            self._enter_exception(_SUPERVISOR_CALL, pc)
-        else:
-            self._fault_status = _UNDEFINED_INSTRUCTION if number == 1 else _INSTRUCTION_BUS_ERROR
-            self._enter_fault()
-
-    def _enter_fault(self) -> None:
-        """HardFault, escalated from the bus or usage fault that `_fault_status` names."""
-        self._peripherals.raise_bits(registers.CFSR, self._fault_status)
-        self._peripherals.raise_bits(registers.HFSR, _FORCED)
-        if self._fault_address is not None:
-            self._peripherals.force(registers.BFAR, self._fault_address)
-        self._fault_address, self._fault_status = None, 0
-        self._enter_exception(_HARD_FAULT, self._uc.reg_read(arm.UC_ARM_REG_PC))
-
-    def _enter_exception(self, number: int, return_to: int) -> None:
-        uc = self._uc
-        stack, status = uc.reg_read(arm.UC_ARM_REG_SP), uc.reg_read(arm.UC_ARM_REG_XPSR)
-        padding = stack & 4
-        stack -= padding + 32
-        values = [uc.reg_read(register) for register in _FRAME]
-        vector = self._peripherals.read(registers.VTOR) + 4 * number
-        try:
-            status |= _STACK_ALIGNED if padding else 0
-            uc.mem_write(stack, struct.pack("<8I", *values, return_to & ~1, status | _THUMB))
-            (handler,) = struct.unpack("<I", uc.mem_read(vector, 4))
-        except unicorn.UcError:
-            self.blank = True  # lock-up: a fault while entering a fault ends in a core that only reset revives
-            return
-        uc.reg_write(arm.UC_ARM_REG_SP, stack)
-        uc.reg_write(arm.UC_ARM_REG_LR, _THREAD_WITH_MAIN_STACK)
-        uc.reg_write(arm.UC_ARM_REG_IPSR, number)
-        uc.reg_write(arm.UC_ARM_REG_PC, handler | 1)
-
-    def _leave_exception(self) -> None:
-        uc = self._uc
-        stack = uc.reg_read(arm.UC_ARM_REG_SP)
-        *values, return_to, status = struct.unpack("<8I", uc.mem_read(stack, 32))
-        for register, value in zip(_FRAME, values, strict=True):
-            uc.reg_write(register, value)
-        uc.reg_write(arm.UC_ARM_REG_SP, stack + 32 + (4 if status & _STACK_ALIGNED else 0))
-        uc.reg_write(arm.UC_ARM_REG_XPSR, status & ~_STACK_ALIGNED)
-        uc.reg_write(arm.UC_ARM_REG_PC, return_to | 1)
 
 
 def _check(status: int) -> None:

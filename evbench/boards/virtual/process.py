@@ -73,8 +73,8 @@ class Probe:
         arguments = {key: value for key, value in header.items() if key != "do"}
         try:
             result = getattr(self, f"do_{header['do']}")(payload=payload, **arguments)
-        except (ValueError, TypeError, AttributeError, KeyError, OSError) as error:
-            return {"error": str(error)}, b""
+        except Exception as error:
+            return {"error": str(error) or type(error).__name__}, b""
         return ({}, result) if isinstance(result, bytes) else (result or {}, b"")
 
     def _region(self, address: int, length: int) -> FlashMemory:

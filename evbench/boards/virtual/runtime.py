@@ -7,13 +7,16 @@ from __future__ import annotations
 
 import ctypes
 import functools
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from evbench.boards.virtual.accesses import AccessPlan
+
 _SOURCES = ("block_timing.c", "serial_port.c")
 _EDGE_COST = ctypes.CFUNCTYPE(ctypes.c_uint64, ctypes.c_uint32, ctypes.c_uint32, ctypes.c_uint32, ctypes.c_uint32)
+_PLAN_ACCESS = ctypes.CFUNCTYPE(None, ctypes.c_uint32, ctypes.POINTER(AccessPlan))
 _EXCHANGE = ctypes.CFUNCTYPE(None, ctypes.c_uint32)
 _TAKE_BYTES = 1 << 16
 
@@ -96,6 +99,19 @@ class Runtime:
     def set_timed(self, timed: bool) -> None:
         """Switches cycle counting; without it the machine runs faster and CYCCNT stands still."""
         self._library.block_timing_set_timed(self._timing, int(timed))
+
+    def set_accesses(
+        self, plan_access: Callable[[int], AccessPlan], read_register: Any, register_ids: Sequence[int]
+    ) -> None:
+        """Gives the data-cache pass what it needs: plans by address, uc_reg_read, Unicorn's names of r0 to r15."""
+
+        def fill(pc: int, plan: Any) -> None:
+            plan[0] = plan_access(pc)
+
+        self._plan_access = _PLAN_ACCESS(fill)
+        ids = (ctypes.c_int32 * len(register_ids))(*register_ids)
+        pointer = ctypes.cast(read_register, ctypes.c_void_p)
+        self._library.block_timing_accesses(self._timing, self._plan_access, pointer, ids)
 
     def sample_accesses(self, on: bool, layer_end: int) -> None:
         """Starts or ends the data-cache pass. layer_end: the function that is called when a layer has ended."""

@@ -1,0 +1,147 @@
+from __future__ import annotations
+
+import struct
+
+from elftools.elf.elffile import ELFFile
+
+FIRST_LINE_MISSES = 64
+
+
+def test_a_board_boots_and_echoes_what_it_hears(machine):
+    _, line = machine
+    line.write(b"eZ")
+    assert line.read(1) == b"Z"
+
+
+def test_single_and_double_precision_arithmetic_work(machine):
+    _, line = machine
+    assert struct.pack("<I", line.ask(b"f")) == struct.pack("<f", 1.5 * 2.0 + 2.25 * 3.0)
+
+
+def test_a_supervisor_call_enters_its_handler_and_returns(machine):
+    _, line = machine
+    assert [line.ask(b"s"), line.ask(b"s")] == [1, 2]
+
+
+def test_reading_where_no_memory_is_raises_a_hard_fault_that_names_the_address(machine):
+    _, line = machine
+    line.write(b"x")
+    status, address, pc = struct.unpack("<3I", line.read(13)[1:])
+    assert status & 1 << 9
+    assert address == 0xA0000000
+    assert 0x08000000 < pc < 0x08002000
+
+
+def test_an_undefined_instruction_raises_a_hard_fault(machine):
+    _, line = machine
+    line.write(b"u")
+    assert struct.unpack("<I", line.read(13)[1:5])[0] & 1 << 16
+
+
+def test_a_board_starts_again_after_a_fault_or_when_firmware_asks(machine):
+    _, line = machine
+    for command in (b"x", b"r"):
+        line.write(command)
+        assert line.read(14 if command == b"x" else 1)[-1:] == b"!"
+
+
+def test_a_probe_can_reset_the_board(machine):
+    board, line = machine
+    board.call(board.reset)
+    assert line.read(1) == b"!"
+
+
+def test_the_cycle_counter_stands_still_until_it_is_enabled(machine):
+    _, line = machine
+    line.write(b"h")
+    assert line.read(1) == b"\x01"
+
+
+def test_the_same_loop_takes_the_same_cycles_every_time(machine):
+    _, line = machine
+    line.ask(b"l")
+    warm = [line.ask(b"l") for _ in range(4)]
+    assert len(set(warm)) == 1
+    assert 3000 < warm[0] < 4100
+
+
+def test_the_first_pass_through_code_pays_for_instruction_cache_misses(machine):
+    board, line = machine
+    before = board.counters().instruction_misses
+    line.ask(b"l")
+    assert board.counters().instruction_misses > before
+    warm = board.counters().instruction_misses
+    line.ask(b"l")
+    assert board.counters().instruction_misses == warm
+
+
+def test_every_line_read_for_the_first_time_costs_what_its_memory_costs(machine):
+    board, line = machine
+    hits = [line.ask(command) for command in (b"n", b"n", b"q", b"q")]
+    board.call(lambda: board.set_data_cache(True))
+    axi, axi_again, qspi = line.ask(b"n"), line.ask(b"n"), line.ask(b"q")
+    assert axi - hits[1] == FIRST_LINE_MISSES * 16
+    assert axi_again == hits[1]
+    assert qspi - hits[3] == FIRST_LINE_MISSES * 90
+
+
+def test_data_cache_misses_stop_being_charged_when_the_pass_ends(machine):
+    board, line = machine
+    line.ask(b"n")
+    plain = line.ask(b"n")
+    board.call(lambda: board.set_data_cache(True))
+    assert line.ask(b"n") > plain
+    board.call(lambda: board.set_data_cache(False))
+    line.ask(b"q")
+    assert line.ask(b"n") == plain
+
+
+def test_halting_the_core_again_and_again_changes_neither_results_nor_cycles(machine):
+    board, line = machine
+    line.ask(b"w\x12")
+    start = board.counters().cycles
+    quiet = line.ask(b"w\x12")
+    cycles = board.counters().cycles - start
+    start = board.counters().cycles
+    line.write(b"w\x12")
+    for _ in range(20):
+        board.call(lambda: None)
+    assert int.from_bytes(line.read(4), "little") == quiet
+    assert abs(board.counters().cycles - start - cycles) < cycles / 1000
+
+
+def test_without_timing_results_stay_and_cycles_stand_still(machine):
+    board, line = machine
+    timed = line.ask(b"w\x08")
+    board.call(lambda: board.set_timed(False))
+    before = board.counters().cycles
+    assert line.ask(b"w\x08") == timed
+    assert board.counters().cycles == before
+
+
+def test_a_breakpoint_captures_each_layers_output_as_the_layer_ends(machine, exercise):
+    board, line = machine
+    with exercise.open("rb") as file:
+        table = {s.name: s["st_value"] for s in ELFFile(file).get_section_by_name(".symtab").iter_symbols()}
+    outputs = [(table["outputs"], 16), (table["outputs"] + 16, 16)]
+    board.call(lambda: board.capture_at(table["layer_done"], outputs))
+    line.write(b"c")
+    line.read(1)
+    assert board.call(board.take_capture) == bytes(range(32))
+    board.call(lambda: board.capture_at(0, []))
+    line.write(b"c")
+    line.read(1)
+    assert board.call(board.take_capture) == b""
+
+
+def test_a_program_that_is_erased_does_not_run_on(machine):
+    board, _ = machine
+
+    def erase():
+        board.hold()
+        board._flash["flash"].erase(0x08000000, 1)
+        board.flash_changed()
+        board.reset()
+
+    board.call(erase)
+    assert board.call(lambda: board.blank)
