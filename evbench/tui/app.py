@@ -15,15 +15,14 @@ from textual.theme import Theme
 from textual.widgets import ContentSwitcher, Footer
 
 from evbench.tui.actions import PANES, Action, bindings
-from evbench.tui.dialogs import HelpDialog
 from evbench.tui.messages import JobsRead, Refused
-from evbench.tui.palette import ActionCommands
 from evbench.tui.panes.base import TROUBLE, Pane
-from evbench.tui.panes.data import DataPane
-from evbench.tui.state.jobs import JobsState, read_jobs
+from evbench.tui.state.queue import JobsState, read_jobs
 from evbench.tui.widgets.pane_bar import PaneBar
 
 if TYPE_CHECKING:
+    from textual.command import Provider
+
     from evbench.jobs.store import Store
     from evbench.workspace import Workspace
 
@@ -42,6 +41,13 @@ THEME = Theme(
     dark=True,
 )
 
+
+def _action_commands() -> type[Provider]:
+    from evbench.tui.palette import ActionCommands
+
+    return ActionCommands
+
+
 _EVERY = 0.5
 _READING_TIME = 10
 
@@ -52,7 +58,7 @@ class Workbench(App[None]):
     CSS_PATH = "app.tcss"
     TITLE = "evbench"
     BINDINGS = bindings("app")
-    COMMANDS = App.COMMANDS | {ActionCommands}
+    COMMANDS = App.COMMANDS | {_action_commands}
     COMMAND_PALETTE_DISPLAY = "^p"
 
     jobs: reactive[JobsState] = reactive(JobsState(), init=False)
@@ -76,8 +82,8 @@ class Workbench(App[None]):
 
     def compose(self) -> ComposeResult:
         yield PaneBar()
-        with ContentSwitcher(initial="data"):
-            yield DataPane(self.data)
+        # The panes' libraries are imported when the frame has been painted.
+        yield ContentSwitcher()
         yield Footer(compact=True)
 
     def on_mount(self) -> None:
@@ -89,6 +95,19 @@ class Workbench(App[None]):
 
     # --- panes --------------------------------------------------------------------------------------------------------
 
+    def _create(self, name: str) -> Pane:
+        if name == "data":
+            from evbench.tui.panes.data import DataPane
+
+            return DataPane(self.data)
+        if name == "jobs":
+            from evbench.tui.panes.jobs import JobsPane
+
+            return JobsPane()
+        from evbench.tui.panes.device import DevicePane
+
+        return DevicePane()
+
     @property
     def pane(self) -> Pane:
         """The pane that is shown."""
@@ -97,7 +116,7 @@ class Workbench(App[None]):
     async def action_show_pane(self, name: str) -> None:
         switcher = self.query_one(ContentSwitcher)
         if not switcher.query(f"#{name}"):
-            pane = _create(name)
+            pane = self._create(name)
             pane.display = False
             await switcher.mount(pane)
             pane.jobs_changed(self.jobs)
@@ -122,6 +141,8 @@ class Workbench(App[None]):
         await self.run_action("profile", default_namespace=self.pane)
 
     def action_help(self) -> None:
+        from evbench.tui.dialogs import HelpDialog
+
         current = next(pane.id for pane in PANES if pane.id == self.pane.id)
         self.push_screen(HelpDialog(current))
 
@@ -153,8 +174,9 @@ class Workbench(App[None]):
         for pane in self.query(Pane):
             pane.jobs_changed(jobs)
         for job in jobs.ended_since(before):
-            good = job.state == "done"
-            self.notify(job.ending, title=f"job {job.id}", severity="information" if good else "error")
+            if not self.pane.shows(job):
+                good = job.state == "done"
+                self.notify(job.ending, title=f"job {job.id}", severity="information" if good else "error")
         if jobs.problem and jobs.problem != before.problem:
             self.notify(jobs.problem, severity="error", timeout=_READING_TIME)
 
@@ -162,16 +184,6 @@ class Workbench(App[None]):
     def _say(self, message: Refused) -> None:
         if all(message.why != shown.message for shown in self._notifications):
             self.notify(message.why, severity="error", timeout=_READING_TIME)
-
-
-def _create(name: str) -> Pane:
-    if name == "jobs":
-        from evbench.tui.panes.jobs import JobsPane
-
-        return JobsPane()
-    from evbench.tui.panes.device import DevicePane
-
-    return DevicePane()
 
 
 def run(workspace: Workspace, data: Path | None = None) -> None:

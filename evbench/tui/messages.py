@@ -10,8 +10,9 @@ from textual.message import Message
 
 if TYPE_CHECKING:
     from evbench.tui.dialogs import Choice
-    from evbench.tui.state.jobs import JobDetail, JobsState
+    from evbench.tui.state.job import JobDetail
     from evbench.tui.state.profiles import DeviceState
+    from evbench.tui.state.queue import JobsState
     from evbench.tui.state.recordings import FolderState, RecordingState, WindowState
 
 

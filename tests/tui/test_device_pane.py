@@ -73,8 +73,8 @@ async def test_progress_then_cycles_per_layer_appear_as_the_job_writes_them(
         store.change_job(started[0], state="done")
         store.add_profile_run(started[0], "virtual-h743", "bundled model", profile_result)
         await until(pilot, lambda: "block1.depthwise" in text_of(app, "#layers"))
-        assert "modelled ±10 %" in text_of(app, "#layers")
-        assert "128 KiB" in text_of(app, "#budget")
+        await until(pilot, lambda: "modelled ±10 %" in text_of(app, "#layers"))
+        await until(pilot, lambda: "128 KiB" in text_of(app, "#budget"))
 
 
 @pytest.mark.usefixtures("profile_job")
@@ -86,7 +86,7 @@ async def test_a_measurement_made_earlier_is_shown_again(workspace: Workspace) -
         shown = text_of(app, "#layers")
         line = next(line for line in shown.splitlines() if "block1.depthwise" in line)
         assert line.split()[-7:-1] == ["221", "k", "21.7", "%", "1.50", "0.461"]
-        assert "2.17 ms" in shown
+        assert "2.12 ms" in shown
         assert "✓ profile" in text_of(app, "#device-stages")
 
 

@@ -11,7 +11,8 @@ from evbench.jobs import engine
 from evbench.jobs.store import Store
 from evbench.tui.app import Workbench
 from evbench.tui.dialogs import RunDialog
-from evbench.tui.state.jobs import read_job, read_jobs, smooth
+from evbench.tui.state.job import read_job, smooth
+from evbench.tui.state.queue import read_jobs
 from evbench.tui.widgets.log_view import LogView
 from evbench.tui.widgets.loss_plot import LossPlot, nice_ticks
 from evbench.workspace import Workspace

@@ -5,10 +5,9 @@ from __future__ import annotations
 from collections.abc import Callable
 from contextlib import suppress
 
+from textual.app import App
 from textual.pilot import Pilot
 from textual.worker import WorkerCancelled
-
-from evbench.tui.app import Workbench
 
 
 async def settle(pilot: Pilot[None]) -> None:
@@ -26,7 +25,7 @@ async def until(pilot: Pilot[None], reached: Callable[[], bool]) -> None:
         if reached():
             return
         await settle(pilot)
-    raise AssertionError("the workbench never came to the expected state")
+    raise AssertionError("the workbench never came to the expected state:\n" + text_of(pilot.app, "*"))
 
 
 async def press(pilot: Pilot[None], *keys: str) -> None:
@@ -36,8 +35,8 @@ async def press(pilot: Pilot[None], *keys: str) -> None:
         await settle(pilot)
 
 
-def text_of(app: Workbench, selector: str) -> str:
+def text_of(app: App[None], selector: str) -> str:
     """What is to be seen where a widget stands, line by line without trailing blanks."""
-    region = app.screen.query_one(selector).region
+    region = app.screen.region if selector == "*" else app.screen.query_one(selector).region
     strips = app.screen._compositor.render_strips()[region.y : region.bottom]
     return "\n".join(strip.crop(region.x, region.right).text.rstrip() for strip in strips)

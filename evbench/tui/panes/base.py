@@ -12,7 +12,7 @@ from evbench.tui.messages import Refused
 
 if TYPE_CHECKING:
     from evbench.tui.app import Workbench
-    from evbench.tui.state.jobs import JobsState
+    from evbench.tui.state.queue import JobEntry, JobsState
 
 
 TROUBLE = (EvbenchError, sqlite3.Error, OSError)
@@ -35,6 +35,10 @@ class Pane(Container):
 
     def jobs_changed(self, jobs: JobsState) -> None:
         """Called when the list of jobs differs from the last one."""
+
+    def shows(self, job: JobEntry) -> bool:
+        """Whether the user sees on this pane how that job ended, so that nothing else needs to say it."""
+        return False
 
     def busy(self, group: str) -> bool:
         """Whether a worker of this group is at work for this pane."""

@@ -17,7 +17,6 @@ from evbench.errors import EvbenchError
 from evbench.resources import resource
 from evbench.tui import numbers
 from evbench.tui.actions import bindings
-from evbench.tui.dialogs import PathDialog
 from evbench.tui.drawing import bar
 from evbench.tui.messages import FoldersListed, RecordingBroken, RecordingRead, WindowDrawn
 from evbench.tui.panes.base import TROUBLE, Pane
@@ -137,6 +136,8 @@ class DataPane(Pane):
         return Text(f"✗ {path.name}", "#ff5c8a") if path in self._broken else Text(path.name)
 
     def action_open(self) -> None:
+        from evbench.tui.dialogs import PathDialog
+
         def opened(path: Path | None) -> None:
             if path is not None:
                 if path in self._opened:

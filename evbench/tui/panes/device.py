@@ -17,8 +17,8 @@ from evbench.tui.dialogs import Choice, ChoiceDialog
 from evbench.tui.drawing import bar
 from evbench.tui.messages import ChoicesFound, DeviceRead, Submitted
 from evbench.tui.panes.base import TROUBLE, Pane
-from evbench.tui.state.jobs import JobsState, board_choices
 from evbench.tui.state.profiles import BUNDLED, BudgetLine, DeviceState, Measurement, model_choices, read_device
+from evbench.tui.state.queue import JobEntry, JobsState, board_choices
 from evbench.tui.widgets.layer_bars import LayerBars
 from evbench.tui.widgets.stage_list import StageList
 
@@ -73,7 +73,11 @@ class DevicePane(Pane):
         if self._job is None or (newest is not None and newest > self._job):
             self._job = newest
         if self.is_mounted:
+            self._show()
             self._poll()
+
+    def shows(self, job: JobEntry) -> bool:
+        return job.id == self._job
 
     # --- what the store says ------------------------------------------------------------------------------------------
 

@@ -17,7 +17,8 @@ from evbench.tui.dialogs import RunDialog, RunWish
 from evbench.tui.drawing import bar
 from evbench.tui.messages import JobRead, RunOffered, Submitted
 from evbench.tui.panes.base import TROUBLE, Pane
-from evbench.tui.state.jobs import JobDetail, JobEntry, JobsState, board_choices, read_job, recipe_choices
+from evbench.tui.state.job import JobDetail, read_job
+from evbench.tui.state.queue import JobEntry, JobsState, board_choices, recipe_choices
 from evbench.tui.widgets.log_view import LogView
 from evbench.tui.widgets.loss_plot import LossPlot
 from evbench.tui.widgets.stage_list import STATE_STYLES, StageList
@@ -77,6 +78,10 @@ class JobsPane(Pane):
         self._jobs = jobs
         if self.is_mounted:
             self._fill()
+            self._show_stages()
+
+    def shows(self, job: JobEntry) -> bool:
+        return True
 
     def _fill(self) -> None:
         table = self.query_one(DataTable)
@@ -145,11 +150,15 @@ class JobsPane(Pane):
         if message.detail.job_id != self._chosen:
             return
         self._detail = message.detail
-        entry = self._jobs.entry(self._chosen)
-        self.query_one(StageList).show(message.detail.stages, entry.error if entry else "")
+        self._show_stages()
         self.query_one(LogView).show(message.detail.log)
         self.query_one(LogView).border_title = f"log of job {message.detail.job_id}"
         self._draw()
+
+    def _show_stages(self) -> None:
+        if self._detail is not None:
+            entry = self._jobs.entry(self._detail.job_id)
+            self.query_one(StageList).show(self._detail.stages, entry.error if entry else "")
 
     def _draw(self) -> None:
         detail = self._detail

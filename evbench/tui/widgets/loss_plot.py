@@ -9,7 +9,7 @@ from rich.text import Text
 from textual.content import Content
 from textual_plotext import PlotextPlot
 
-from evbench.tui.state.jobs import Curve, smooth
+from evbench.tui.state.job import Curve, smooth
 
 HUES: tuple[tuple[int, int, int], ...] = ((255, 176, 0), (100, 143, 255), (255, 92, 138), (79, 192, 141))
 _AXES = (138, 147, 166)

@@ -1,4 +1,4 @@
-"""What the Jobs pane shows: the queue, and of one job its stages, curves and log. Read from the store."""
+"""What the Jobs pane shows of one job: its stages, curves and log, read from the store."""
 
 from __future__ import annotations
 
@@ -11,62 +11,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 if TYPE_CHECKING:
-    from evbench.jobs.store import JobRow, JobState, StageRow, Store
-    from evbench.tui.dialogs import Choice
+    from evbench.jobs.store import StageRow, Store
 
-_LISTED = 200
 _LOG_BYTES = 256 * 1024
-FINISHED = ("done", "reused")
-
-
-@dataclass(frozen=True, slots=True)
-class JobEntry:
-    """One line of the queue; `progress` from 0 to 1, times in seconds since the epoch."""
-
-    id: int
-    kind: str
-    recipe: str
-    board: str
-    state: JobState
-    stage: str
-    progress: float
-    started: float | None
-    finished: float | None
-    error: str
-
-    @property
-    def ending(self) -> str:
-        """One sentence on how it ended."""
-        return self.error or f"{self.recipe} is {self.state}."
-
-    def seconds(self, now: float) -> float | None:
-        """How long it has run, or ran."""
-        return None if self.started is None else max(0.0, (self.finished or now) - self.started)
-
-
-@dataclass(frozen=True, slots=True)
-class JobsState:
-    """All jobs, newest first; `problem` says why they could not be read."""
-
-    jobs: tuple[JobEntry, ...] = ()
-    problem: str = ""
-    read: bool = False
-
-    def headline(self, root: Path) -> str:
-        """The workspace and what is running in it."""
-        running = sum(job.state == "running" for job in self.jobs)
-        queued = sum(job.state == "queued" for job in self.jobs)
-        parts = [f"{running} running"] * (running > 0) + [f"{queued} queued"] * (queued > 0)
-        return "  ".join([*parts, f"{root.parent.name}/{root.name}"])
-
-    def ended_since(self, before: JobsState) -> list[JobEntry]:
-        """Jobs that were active in an earlier reading and are not any more."""
-        active = {job.id for job in before.jobs if job.state in ("queued", "running")}
-        return [job for job in self.jobs if job.id in active and job.state not in ("queued", "running")]
-
-    def entry(self, job_id: int | None) -> JobEntry | None:
-        """The job with this id."""
-        return next((job for job in self.jobs if job.id == job_id), None)
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -104,35 +51,6 @@ class JobDetail:
         """Whether there is anything to draw anew."""
         mine = (self.job_id, self.stages, self.last_metric, self.log_bytes)
         return other is None or mine != (other.job_id, other.stages, other.last_metric, other.log_bytes)
-
-
-def read_jobs(store: Store) -> JobsState:
-    """The newest jobs. Jobs whose process has died are marked interrupted on the way."""
-    from evbench.jobs import engine
-
-    rows = engine.recover(store)[:_LISTED]
-    return JobsState(
-        tuple(_entry(row, () if row.state == "done" else tuple(store.stages(row.id))) for row in rows), read=True
-    )
-
-
-def _entry(row: JobRow, stages: tuple[StageRow, ...]) -> JobEntry:
-    if row.state == "done":
-        progress = 1.0
-    else:
-        progress = sum(1.0 if s.state in FINISHED else s.progress for s in stages) / max(len(stages), 1)
-    return JobEntry(
-        row.id,
-        row.kind,
-        row.recipe,
-        Path(str(row.settings.get("board") or "")).stem,
-        row.state,
-        (row.stage or "") if row.state != "done" else "",
-        progress,
-        row.started,
-        row.finished,
-        row.error or "",
-    )
 
 
 def read_job(store: Store, job_id: int, before: JobDetail | None = None) -> JobDetail:
@@ -181,20 +99,3 @@ def smooth(values: NDArray[np.float64], points: int = 200) -> NDArray[np.float64
     starts = np.arange(points) * len(values) // points
     counts = np.diff(starts, append=len(values))
     return np.asarray(np.add.reduceat(values, starts) / counts, np.float64)
-
-
-def recipe_choices() -> list[Choice]:
-    """The recipes that come with evbench and those in the current folder."""
-    from evbench.profiles import list_recipes
-    from evbench.tui.dialogs import Choice
-
-    return [Choice(recipe.id, recipe.id, f"{recipe.dataset.name} · {recipe.network.name}") for recipe in list_recipes()]
-
-
-def board_choices() -> list[Choice]:
-    """The board profiles; virtual boards first, since they need no cable."""
-    from evbench.profiles import list_boards
-    from evbench.tui.dialogs import Choice
-
-    boards = sorted(list_boards(), key=lambda board: (not board.board.virtual, len(board.id)))
-    return [Choice(board.id, board.id, board.board.name + ", modelled" * board.board.virtual) for board in boards]
