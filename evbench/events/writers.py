@@ -60,7 +60,8 @@ def _aedat2(stream: EventStream, path: Path) -> bytes:
         "#End Of ASCII Header\r\n"
     )
     word = np.empty((len(stream), 2), ">u4")
-    word[:, 0] = ~stream.on | stream.x.astype(np.int64) << 1 | stream.y.astype(np.int64) << 8
+    x, y = (DVS128.width - 1 - stream.x.astype(np.int64)), (DVS128.height - 1 - stream.y.astype(np.int64))
+    word[:, 0] = ~stream.on | x << 1 | y << 8
     word[:, 1] = stream.t & 0xFFFF_FFFF
     return header.encode() + word.tobytes()
 

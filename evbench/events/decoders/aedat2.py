@@ -1,7 +1,7 @@
 """AEDAT 2.0, jAER's format: big-endian pairs of address and time, of a DVS128 or of a DAVIS.
 
-Address bits as in the "AEDAT 2.0" section of iniVation's AEDAT file format description. Coordinates are the sensor's
-own; jAER shows the same recordings turned by 180 degrees because it counts both axes from the other end.
+Address bits as in the "AEDAT 2.0" section of iniVation's AEDAT file format description. The addresses count x from the
+right and y from the bottom; streams count from the left and from the top, so that pictures stand upright as in jAER.
 """
 
 from __future__ import annotations
@@ -41,7 +41,8 @@ def open_aedat2(path: Path) -> Source:
     def chunks(note: Note) -> Iterator[RawChunk]:
         for block in fixed_records(path, offset, 8, note):
             words = np.frombuffer(block, ">u4").reshape(-1, 2)
-            yield split(words[:, 0].astype(np.int64), words[:, 1].astype(np.int64))
+            t, x, y, on = split(words[:, 0].astype(np.int64), words[:, 1].astype(np.int64))
+            yield RawChunk(t, geometry.width - 1 - x, geometry.height - 1 - y, on)
 
     return Source("AEDAT 2.0", geometry, 32, chunks, notes)
 

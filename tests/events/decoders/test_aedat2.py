@@ -14,11 +14,11 @@ def words(*pairs: tuple[int, int]) -> bytes:
     return np.array(pairs, ">u4").tobytes()
 
 
-def test_dvs128_addresses_hold_x_y_and_an_inverted_polarity(write_bytes):
+def test_dvs128_addresses_count_from_the_right_and_the_bottom_and_invert_polarity(write_bytes):
     data = words((5 << 1 | 9 << 8, 10), (127 << 1 | 127 << 8 | 1, 20))
     stream = open_recording(write_bytes("a", _DVS128 + data)).read()
-    assert stream.x.tolist() == [5, 127]
-    assert stream.y.tolist() == [9, 127]
+    assert stream.x.tolist() == [127 - 5, 0]
+    assert stream.y.tolist() == [127 - 9, 0]
     assert stream.on.tolist() == [True, False]
     assert stream.t.tolist() == [10, 20]
 
@@ -36,21 +36,21 @@ def test_davis_frame_imu_and_trigger_words_are_skipped(write_bytes):
     stream = recording.read()
     assert recording.info()["sensor"] == [346, 260]
     assert list(zip(stream.x.tolist(), stream.y.tolist(), stream.on.tolist(), strict=True)) == [
-        (345, 11, True),
-        (0, 259, False),
+        (0, 259 - 11, True),
+        (345, 0, False),
     ]
 
 
 def test_a_first_event_that_begins_like_a_comment_is_an_event(write_bytes):
     address = ord("#") << 24
     stream = open_recording(write_bytes("a", _DAVIS346 + words((address, 10), (0, 0x0A0A)))).read()
-    assert stream.y.tolist() == [address >> 22, 0]
+    assert stream.y.tolist() == [259 - (address >> 22), 259]
 
 
 def test_a_header_longer_than_a_chunk_is_read_to_its_end(write_bytes):
     preferences = b"#<entry key='something' value='some value'/>\r\n" * 200_000
     stream = open_recording(write_bytes("a", _DVS128 + preferences + words((4, 7)))).read()
-    assert (stream.t.tolist(), stream.x.tolist()) == ([7], [2])
+    assert (stream.t.tolist(), stream.x.tolist()) == ([7], [127 - 2])
 
 
 def test_an_unnamed_chip_is_taken_for_a_dvs128_and_said_so(write_bytes):
