@@ -145,7 +145,7 @@ def explain(error: BaseException, where: Path | str) -> EvbenchError | None:
     if number in _FORBIDDEN or (isinstance(error, sqlite3.OperationalError) and unwritable):
         return WorkspaceError(
             "The workspace cannot be written",
-            where=f"No permission for {path}",
+            where=f"{'Not possible to open' if unwritable else 'No permission for'} {path}",
             remedy="Choose another folder with --workspace or EVBENCH_WORKSPACE",
         )
     if isinstance(error, sqlite3.DatabaseError) and "not a database" in text:

@@ -104,14 +104,8 @@ def parity_model(
     held = HeldBoard(store, wait=False)
     try:
         session = held.flash(fitted.board, fitted.build)
-        return compare_model(
-            opened.graph,
-            opened.folder,
-            evenly(found, enough(opened.graph, windows)),
-            store.workspace,
-            session,
-            fitted.build,
-        )
+        batch = evenly(found, enough(opened.graph, windows))
+        return compare_model(opened.graph, opened.folder, batch, store.workspace, session, fitted.build)
     finally:
         held.close()
 

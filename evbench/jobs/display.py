@@ -187,7 +187,9 @@ def duration(started: float | None, finished: float | None) -> str:
 
 
 def size(count: int) -> str:
-    """Bytes for people: KiB below one MiB, else MiB."""
+    """Bytes for people."""
+    if count < 10 * 1024:
+        return f"{count:,} B"
     return f"{count / 1024:.0f} KiB" if count < 1024**2 else f"{count / 1024**2:.2f} MiB"
 
 

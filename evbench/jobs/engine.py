@@ -108,6 +108,7 @@ def resume(workspace: Workspace, job_id: int) -> None:
         raise JobError(
             f"Job {job_id} cannot be resumed: it is {job.state}", where=f"Job {job_id}, {job.recipe}", remedy=remedy
         )
+    store.plan_stages(job_id, [(stage.name, stage.approach) for stage in store.stages(job_id)])
 
 
 def refresh(store: Store, job_id: int) -> JobRow:

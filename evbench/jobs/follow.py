@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections import Counter
 from collections.abc import Callable
 from typing import TYPE_CHECKING
 
@@ -15,17 +14,18 @@ if TYPE_CHECKING:
     from rich.console import Console
     from rich.status import Status
 
+PrintLine = Callable[[str], None]
+
 _NAME_WIDTH = 22
 
 
 class Follower:
     """Prints what is new about a job each time it is called."""
 
-    def __init__(self, store: Store, print_line: Callable[[str], None], show: Callable[[str], None]) -> None:
+    def __init__(self, store: Store, job_id: int, print_line: PrintLine, show: PrintLine) -> None:
         self._store, self._print, self._show = store, print_line, show
         self._ended: set[tuple[str, str]] = set()
-        self._last_metric = 0
-        self._epochs_of: Counter[str] = Counter()
+        self._last_metric = max((row.id for row in store.metrics(job_id)), default=0)
 
     def __call__(self, job: JobRow) -> None:
         stages = self._store.stages(job.id)
@@ -46,8 +46,7 @@ class Follower:
             self._last_metric = row.id
             approach, _, metric = row.name.partition("/")
             if metric == "validation_accuracy" and approach != "ptq-int8":
-                self._epochs_of[approach] += 1
-                epoch = self._epochs_of[approach]
+                epoch = len(self._store.metrics(job_id, name=row.name))
                 self._print(f"{'train ' + approach:{_NAME_WIDTH}}epoch {epoch}: validation {100 * row.value:.1f} %")
 
 
@@ -57,9 +56,9 @@ def follow(workspace: Workspace, job_id: int, console: Console) -> JobRow:
     job = store.job(job_id)
     console.print(f"Job {job_id}: {job.kind} {job.recipe} on {job.settings.get('board', '')}", highlight=False)
     if not console.is_terminal:
-        return engine.wait(workspace, job_id, Follower(store, _plain(console), lambda text: None))
+        return engine.wait(workspace, job_id, Follower(store, job_id, _plain(console), lambda text: None))
     with console.status("") as status:
-        return engine.wait(workspace, job_id, Follower(store, _plain(console), _moving(status)))
+        return engine.wait(workspace, job_id, Follower(store, job_id, _plain(console), _moving(status)))
 
 
 def _plain(console: Console) -> Callable[[str], None]:

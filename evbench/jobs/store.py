@@ -216,6 +216,11 @@ class Store:
                     [(job_id, *point) for point in points],
                 )
 
+    def drop_metrics(self, job_id: int, name: str, from_step: int) -> None:
+        """Forget the points of a curve from `from_step` on: a resumed training writes them again."""
+        with self._transaction() as db:
+            db.execute("DELETE FROM metrics WHERE job_id = ? AND name = ? AND step >= ?", (job_id, name, from_step))
+
     def metrics(self, job_id: int, after: int = 0, name: str | None = None) -> list[MetricRow]:
         """Points of a job with a row id above `after`, in the order they were written."""
         query = "SELECT * FROM metrics WHERE job_id = ? AND id > ?" + (" AND name = ?" if name else "") + " ORDER BY id"
@@ -311,14 +316,21 @@ class Store:
 
 
 class MetricWriter:
-    """Collects a job's points and writes them in batches: the first of a burst at once, then at most twice a second."""
+    """Collects a job's points and writes them in batches: the first of a burst at once, then at most twice a second.
+
+    A curve that a killed process had carried further is cut back to where this writer begins.
+    """
 
     def __init__(self, store: Store, job_id: int, interval: float = 0.5) -> None:
         self._store, self._job_id, self._interval = store, job_id, interval
         self._points: list[tuple[str, int, float, float]] = []
         self._written = 0.0
+        self._begun: set[str] = set()
 
     def __call__(self, name: str, step: int, value: float) -> None:
+        if name not in self._begun:
+            self._begun.add(name)
+            self._store.drop_metrics(self._job_id, name, step)
         now = time.time()
         self._points.append((name, int(step), float(value), now))
         if now - self._written >= self._interval:

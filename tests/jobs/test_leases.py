@@ -10,6 +10,7 @@ import threading
 import pytest
 
 from evbench.errors import BoardError
+from evbench.jobs.held_board import HeldBoard
 from evbench.jobs.leases import held_boards, holder, lease_name, leased, try_lease
 from evbench.jobs.store import Lease, Store
 from evbench.profiles import BoardProfile, Link, load_board
@@ -18,6 +19,7 @@ from evbench.workspace import Workspace
 HOLDER = """
 import sys, signal
 from pathlib import Path
+from evbench.jobs.held_board import HeldBoard
 from evbench.jobs.leases import leased
 from evbench.jobs.store import Store
 from evbench.profiles import load_board
@@ -116,3 +118,11 @@ def test_real_boards_are_leased_by_their_port_so_that_two_profiles_cannot_share_
     assert lease_name(board) == "virtual-h743"
     assert lease_name(real) == "nucleo-h743zi2"
     assert lease_name(named) == "/dev/ttyACM0"
+
+
+def test_a_job_that_does_not_wait_is_told_who_has_the_board(
+    store: Store, board: BoardProfile, other: subprocess.Popen[str]
+) -> None:
+    with pytest.raises(BoardError, match="evbench jobs cancel"):
+        HeldBoard(store, wait=False).session(board)
+    other.communicate()

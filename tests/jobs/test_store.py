@@ -136,3 +136,13 @@ def test_a_watcher_sees_that_another_connection_has_written(workspace: Workspace
     before = store.data_version()
     Store(workspace).add_job("run", "bars", {})
     assert store.data_version() != before
+
+
+def test_a_resumed_curve_is_cut_back_to_where_it_goes_on(store: Store) -> None:
+    job_id = store.add_job("run", "bars", {})
+    store.add_metrics(job_id, [("loss", step, 1.0, 0.0) for step in range(6)] + [("rate", 5, 1.0, 0.0)])
+    with MetricWriter(store, job_id) as metric:
+        metric("loss", 4, 0.5)
+        metric("loss", 5, 0.4)
+    assert [(row.step, row.value) for row in store.metrics(job_id, name="loss")][3:] == [(3, 1.0), (4, 0.5), (5, 0.4)]
+    assert len(store.metrics(job_id, name="rate")) == 1

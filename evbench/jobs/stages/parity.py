@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 from evbench.jobs.models import enough, evenly
 from evbench.jobs.stage import Context
 from evbench.jobs.stages.dataset import Kind, windows_file
@@ -28,7 +30,12 @@ def run(context: Context, board: BoardProfile, exported: str, kind: Kind, window
     return describe(report)
 
 
-def describe(report: dict[str, object]) -> str:
+def describe(report: dict[str, Any]) -> str:
     """One line on a comparison."""
-    windows = report["windows"]
-    return f"equal on {windows} windows" if report["passed"] else f"differs on {windows} windows"
+    pairs: list[dict[str, Any]] = report["pairs"]
+    names = ", ".join(pair["b"] for pair in pairs)
+    if report["passed"]:
+        return f"{names} agree with {pairs[0]['a']} on {report['windows']} windows"
+    wrong = next(pair for pair in pairs if not pair["passed"])
+    layer = wrong["first_differing_layer"] or "the logits"
+    return f"{wrong['b']} differs from {wrong['a']} on {report['windows']} windows, first in {layer}"

@@ -1,0 +1,265 @@
+"""Commands as a user types them: what they print, what programs read, and how mistakes end."""
+
+from __future__ import annotations
+
+import errno
+import json
+import subprocess
+import sys
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+from evbench import cli
+from evbench.events.stream import EventStream, SensorGeometry
+from evbench.events.writers import write_recording
+from evbench.jobs.store import Store
+from evbench.resources import resource
+from evbench.workspace import open_workspace
+
+
+@dataclass(frozen=True)
+class Done:
+    """How a command ended."""
+
+    code: int
+    out: str
+    err: str
+
+    @property
+    def json(self) -> Any:
+        return json.loads(self.out)
+
+
+Evbench = Callable[..., Done]
+
+
+@pytest.fixture
+def evbench(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> Evbench:
+    """Runs a command line in this process, in a folder and workspace of its own."""
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.delenv("EVBENCH_WORKSPACE", raising=False)
+
+    def run(*arguments: str | Path) -> Done:
+        monkeypatch.setattr(sys, "argv", ["evbench", *map(str, arguments)])
+        code: Any = 0
+        try:
+            cli.main()
+        except SystemExit as exit_:
+            code = exit_.code or 0
+        captured = capsys.readouterr()
+        return Done(code, captured.out, captured.err)
+
+    return run
+
+
+@pytest.fixture
+def recording() -> Path:
+    return sorted(resource("assets", "recordings").glob("*.dat"))[0]
+
+
+@pytest.fixture
+def recipe(tmp_path: Path) -> Path:
+    path = tmp_path / "mine.toml"
+    path.write_text('[dataset]\nname = "simulated-bars"\n\n[train]\nepochs = 3\n')
+    return path
+
+
+def refused(done: Done, code: int, *parts: str) -> None:
+    """A mistake ends in its exit code and one line on standard error, without a traceback."""
+    assert done.code == code, done
+    assert done.out == ""
+    assert done.err.count("\n") == 1
+    assert done.err.startswith("evbench: ")
+    for part in parts:
+        assert part in done.err
+
+
+def test_the_version_is_printed(evbench: Evbench) -> None:
+    assert evbench("--version").out.startswith("evbench 0.")
+
+
+def test_help_lists_the_commands_and_what_exit_codes_mean(evbench: Evbench) -> None:
+    done = evbench("--help")
+    for word in ("demo", "run", "report", "profile", "parity", "events", "voxel", "jobs", "boards", "doctor", "serve"):
+        assert word in done.out
+    assert "Exit codes" in done.out
+
+
+def test_help_needs_none_of_the_heavy_libraries() -> None:
+    heavy = ("torch", "numpy", "pydantic", "textual", "onnx", "unicorn", "sqlite3", "psutil")
+    code = f"import sys, evbench.cli; print([name for name in {heavy!r} if name in sys.modules])"
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True)
+    assert done.stdout.strip() == "[]", done.stderr
+
+
+def test_no_command_opens_the_workbench_on_the_workspace(
+    evbench: Evbench, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    from evbench.tui import app
+
+    opened: list[tuple[Path, Path | None]] = []
+    monkeypatch.setattr(app, "run", lambda workspace, data: opened.append((workspace.root, data)))
+    assert evbench("--workspace", tmp_path / "w", "--data", tmp_path).code == 0
+    assert opened == [(tmp_path / "w", tmp_path)]
+
+
+def test_events_info_as_json_has_the_promised_keys(evbench: Evbench, recording: Path) -> None:
+    info = evbench("events", "info", recording, "--json").json
+    assert list(info) == ["format", "sensor", "events", "on", "off", "t_first_us", "t_last_us", "monotonic", "warnings"]
+    assert info["events"] == info["on"] + info["off"] > 0
+    assert info["monotonic"] is True
+
+
+def test_events_info_for_people_shows_the_counts(evbench: Evbench, recording: Path) -> None:
+    count = evbench("events", "info", recording, "--json").json["events"]
+    assert f"{count:,}" in evbench("events", "info", recording).out
+
+
+def test_events_convert_keeps_every_event(evbench: Evbench, recording: Path, tmp_path: Path) -> None:
+    before = evbench("events", "info", recording, "--json").json
+    done = evbench("events", "convert", recording, tmp_path / "copy.aedat")
+    assert f"{before['events']:,} events" in done.out
+    after = evbench("events", "info", tmp_path / "copy.aedat", "--json").json
+    assert (after["events"], after["on"]) == (before["events"], before["on"])
+
+
+def test_bad_recordings_end_in_one_sentence_each(evbench: Evbench, recording: Path, tmp_path: Path) -> None:
+    refused(evbench("events", "info", tmp_path / "missing.dat"), 4, "missing.dat")
+    empty = tmp_path / "empty.dat"
+    empty.write_bytes(b"")
+    refused(evbench("events", "info", empty), 4, "empty.dat")
+    alien = tmp_path / "alien.dat"
+    alien.write_bytes(b"\x00PNG" * 100)
+    refused(evbench("events", "info", alien), 4, "alien.dat")
+    refused(evbench("events", "convert", recording, tmp_path / "copy.xyz"), 4, "copy.xyz")
+
+
+def test_a_truncated_recording_is_read_as_far_as_it_goes_with_a_warning(
+    evbench: Evbench, recording: Path, tmp_path: Path
+) -> None:
+    cut = tmp_path / "cut.dat"
+    cut.write_bytes(recording.read_bytes()[:-3])
+    info = evbench("events", "info", cut, "--json").json
+    assert info["events"] > 0
+    assert info["warnings"]
+
+
+def test_voxel_describes_and_draws_a_window(evbench: Evbench, recording: Path) -> None:
+    stats = evbench("voxel", recording, "--window", "1", "--json").json
+    assert stats["window"] == 1
+    assert np.sum(stats["counts_per_bin"]) == stats["events"]
+    drawn = evbench("voxel", recording, "--window", "1").out
+    assert f"window 1 of {stats['windows']}" in drawn
+    assert "▀" in drawn
+
+
+def test_voxel_refuses_windows_that_are_not_there(evbench: Evbench, recording: Path, tmp_path: Path) -> None:
+    refused(evbench("voxel", recording, "--window", "9999"), 4, "no window 9999", "Choose from 0 to")
+    refused(evbench("voxel", recording, "--length", "50 MB"), 3, "'50 MB' is not a duration")
+    refused(evbench("voxel", recording, "--length", "0 ms"), 3, "not longer than zero")
+    quiet = tmp_path / "quiet.dat"
+    stream = EventStream.from_arrays([10, 400_000], [1, 2], [1, 2], [1, 0], SensorGeometry(16, 16))
+    write_recording(stream, quiet)
+    refused(evbench("voxel", quiet, "--window", "2"), 4, "Window 2 has no events")
+
+
+def test_boards_are_listed(evbench: Evbench) -> None:
+    ids = [board["id"] for board in evbench("boards", "list", "--json").json["boards"]]
+    assert "virtual-h743" in ids
+    assert "480 MHz" in evbench("boards", "list").out
+
+
+def test_wrong_recipes_are_refused_with_their_line(evbench: Evbench, recipe: Path) -> None:
+    recipe.write_text(recipe.read_text().replace("epochs", "epoch"))
+    refused(evbench("run", recipe), 3, "line 5", 'Did you mean "epochs"')
+    recipe.write_text('[dataset]\nname = "simulated-bars"\n[representation]\nwindow = "50 MB"\n')
+    refused(evbench("run", recipe), 3, "line 4", "not a duration")
+    refused(evbench("run", "bars-voxel-qta"), 3, "no recipe", 'Did you mean "bars-voxel-qat"')
+    refused(evbench("run", "bars-voxel-qat", "--set", "train.epoch=1"), 3, "--set train.epoch=1")
+    refused(evbench("run", "bars-voxel-qat", "--board", "nothing"), 3, "no board profile")
+
+
+def test_a_setting_without_a_value_is_wrong_usage(evbench: Evbench) -> None:
+    done = evbench("run", "bars-voxel-qat", "--set", "train.epochs")
+    assert done.code == 2
+    assert "has no '='" in done.err
+
+
+def test_missing_data_is_refused_before_anything_runs(evbench: Evbench, tmp_path: Path) -> None:
+    refused(evbench("run", "bars-voxel-qat", "--data", tmp_path / "nothing"), 4, "nothing does not exist")
+    assert evbench("jobs", "list", "--json").json == {"jobs": []}
+
+
+def test_a_wrong_model_path_is_refused(evbench: Evbench, tmp_path: Path) -> None:
+    refused(evbench("profile", tmp_path / "nothing"), 5, "does not exist")
+    refused(evbench("profile", tmp_path), 5, "not a model folder")
+    broken = tmp_path / "graph.safetensors"
+    broken.write_bytes(b"not a graph")
+    refused(evbench("profile", broken), 5, "graph.safetensors")
+
+
+def test_jobs_that_do_not_exist_are_refused(evbench: Evbench) -> None:
+    for command in ("show", "logs", "cancel", "resume"):
+        refused(evbench("jobs", command, "7"), 8, "no job 7")
+    refused(evbench("report", "7"), 8, "no job 7")
+    refused(evbench("report"), 8, "no finished run")
+
+
+def test_jobs_are_listed_and_shown_for_programs(evbench: Evbench, tmp_path: Path) -> None:
+    store = Store(open_workspace(tmp_path / ".evbench"))
+    job_id = store.add_job("run", "bars-voxel-qat", {"board": "virtual-h743"})
+    store.plan_stages(job_id, [("dataset", ""), ("train", "qat-int8")])
+    assert [job["recipe"] for job in evbench("jobs", "list", "--json").json["jobs"]] == ["bars-voxel-qat"]
+    shown = evbench("jobs", "show", job_id, "--json").json
+    assert shown["state"] == "queued"
+    assert [stage["name"] for stage in shown["stages"]] == ["dataset", "train"]
+    assert "bars-voxel-qat" in evbench("jobs", "list").out
+    assert "qat-int8" in evbench("jobs", "show", job_id).out
+    assert evbench("jobs", "cancel", job_id).code == 0
+    assert evbench("jobs", "show", job_id, "--json").json["state"] == "cancelled"
+
+
+def test_doctor_says_what_is_missing_and_what_to_do(evbench: Evbench, monkeypatch: pytest.MonkeyPatch) -> None:
+    from evbench.jobs import doctor
+
+    monkeypatch.setattr(doctor, "_LIBRARIES", {"no-such-library": "nothing"})
+    done = evbench("doctor", "--json")
+    assert done.code == 1
+    missing = next(check for check in done.json["checks"] if check["name"] == "no-such-library")
+    assert (missing["ok"], missing["found"]) == (False, "not installed")
+    assert "pip install no-such-library" in missing["remedy"]
+    assert "missing no-such-library" in evbench("doctor").out
+
+
+def test_an_unwritable_workspace_is_one_sentence(
+    evbench: Evbench, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    def denied(*_: Any, **__: Any) -> None:
+        raise PermissionError(errno.EACCES, "Permission denied", str(tmp_path / "w"))
+
+    monkeypatch.setattr(Path, "mkdir", denied)
+    refused(evbench("--workspace", tmp_path / "w", "jobs", "list"), 9, "cannot be written", "--workspace")
+
+
+def test_unexpected_errors_show_a_traceback_only_with_debug(
+    evbench: Evbench, monkeypatch: pytest.MonkeyPatch, recording: Path
+) -> None:
+    from evbench.events import recording as room
+
+    def broken(path: Path) -> None:
+        raise ZeroDivisionError("division by zero")
+
+    monkeypatch.setattr(room, "open_recording", broken)
+    refused(evbench("events", "info", recording), 1, "failed unexpectedly", "--debug")
+    with pytest.raises(ZeroDivisionError):
+        evbench("--debug", "events", "info", recording)
+
+
+def test_serving_without_the_extra_says_how_to_install_it(evbench: Evbench, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(sys.modules, "textual_serve.server", None)
+    refused(evbench("serve"), 1, "pip install 'evbench[serve]'")
