@@ -10,6 +10,7 @@ from evbench.errors import BoardError
 if TYPE_CHECKING:
     import serial
 
+_WRITE_TIMEOUT_S = 2.0
 ST_LINK_VENDOR = 0x0483
 """USB vendor id of STMicroelectronics: an ST-LINK's virtual COM port carries it."""
 
@@ -39,7 +40,7 @@ def open_port(port: str, baud: int, timeout: float) -> serial.Serial:
     import serial
 
     try:
-        opened = serial.Serial(port, baud, timeout=timeout, write_timeout=timeout, exclusive=True)
+        opened = serial.Serial(port, baud, timeout=timeout, write_timeout=_WRITE_TIMEOUT_S, exclusive=True)
         opened.reset_input_buffer()
     except (serial.SerialException, OSError, ValueError) as error:
         raise _port_error(port, error) from error

@@ -40,7 +40,7 @@ def access_plan(code: bytes, address: int) -> AccessPlan:
     if raw is None:
         return plan
     name = decoder().insn_name(raw.id)
-    memory = next((operand.mem for operand in raw.operands if operand.type == arm.ARM_OP_MEM), None)
+    memory = next((operand for operand in raw.operands if operand.type == arm.ARM_OP_MEM), None)
     if memory is not None and name not in ("pld", "pldw", "pli"):
         _plan_single(plan, raw, name, memory)
     elif name in ("push", "pop", "vpush", "vpop"):
@@ -51,13 +51,14 @@ def access_plan(code: bytes, address: int) -> AccessPlan:
     return plan
 
 
-def _plan_single(plan: AccessPlan, raw: Any, name: str, memory: Any) -> None:
+def _plan_single(plan: AccessPlan, raw: Any, name: str, operand: Any) -> None:
+    memory = operand.mem
     double = name in ("ldrd", "strd") or (name in ("vldr", "vstr") and _is_double(raw.operands[0].reg))
     narrow = {"b": 1, "h": 2}.get(name[-1], 4) if name[:3] in ("ldr", "str") else {"tbb": 1, "tbh": 2}.get(name, 4)
     plan.bytes = 8 if double else narrow
     plan.base = _number(memory.base)
     if memory.index:
-        plan.index, plan.shift = _number(memory.index), memory.lshift
+        plan.index, plan.shift = _number(memory.index), operand.shift.value or memory.lshift
     plan.offset = 0 if raw.writeback and raw.post_index else memory.disp
     plan.write = name.lstrip("v").startswith("st")
 

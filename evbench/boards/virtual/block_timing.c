@@ -8,7 +8,7 @@
 // The cost of a block depends on the block before it; Python computes it once per pair and it is kept in a hash
 // table. Added here: branch prediction, the instruction cache, the data cache and the wait states behind them.
 // Caches are those of the STM32H743 (RM0433 section 2): 16 KiB each, lines of 32 bytes, instruction cache 2-way, data
-// cache 4-way; replacement is least-recently-used there and round robin here.
+// cache 4-way; lines are replaced least recently used first in the instruction cache, in turn in the data cache.
 #include "block_timing.h"
 
 enum {

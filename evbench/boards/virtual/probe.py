@@ -151,6 +151,7 @@ def start_board(profile: BoardProfile, state: Path | None = None, cache: Path | 
     spec = {
         "memory": {name: (r.origin, r.size, r.wait_states) for name, r in profile.memory.items()},
         "channel": theirs.fileno(),
+        "owner": os.getpid(),
         "state": str(state.resolve()) if state else None,
         "library": str(build_runtime(cache or default_cache()).resolve()),
     }

@@ -14,6 +14,7 @@ import select
 import socket
 import sys
 import threading
+import time
 import tty
 from pathlib import Path
 from typing import Any
@@ -24,6 +25,7 @@ from evbench.boards.virtual.messages import receive_message, send_message
 from evbench.errors import EvbenchError
 
 _IDLE_WAIT_S = 0.25
+_OWNER_CHECK_S = 0.5
 _WRITE_PATIENCE_S = 1.0
 _READ_BYTES = 4096
 
@@ -135,9 +137,16 @@ def _serve(channel: socket.socket, probe: Probe) -> None:
         os._exit(0)  # the owner is gone; flash contents are in a shared mapping and need no farewell
 
 
+def _leave_with(owner: int) -> None:
+    """Ends the board when its owner has died but a process that the owner forked still holds the socket open."""
+    while os.getppid() == owner:
+        time.sleep(_OWNER_CHECK_S)
+    os._exit(0)
+
+
 def main(arguments: list[str]) -> None:
     """Runs a board. Argument: JSON with `memory` (name: [origin, size, wait states]), `channel` (an inherited socket's
-    number), `state` (a folder for the flash, or null) and `library` (the compiled runtime)."""
+    number), `owner` (the process to end with), `state` (a folder for the flash, or null), `library` (the runtime)."""
     spec = json.loads(arguments[0])
     channel = socket.socket(fileno=spec["channel"])
     memory = {name: MemoryRegion(*region) for name, region in spec["memory"].items()}
@@ -154,6 +163,7 @@ def main(arguments: list[str]) -> None:
         send_message(channel, {"error": error.what, "where": error.where, "remedy": error.remedy})
         return
     send_message(channel, {"port": line.port})
+    threading.Thread(target=_leave_with, args=(spec["owner"],), daemon=True).start()
     threading.Thread(target=_serve, args=(channel, Probe(machine, flash)), daemon=True).start()
     try:
         machine.run()
