@@ -49,6 +49,7 @@ _options = Options()
 
 JsonOption = Annotated[bool, typer.Option("--json", help="Print JSON for programs.")]
 BoardOption = Annotated[str | None, typer.Option("--board", help="A board profile's name or file.")]
+PortOption = Annotated[str | None, typer.Option("--port", help="A real board's serial port.")]
 ModelArgument = Annotated[
     Path | None, typer.Argument(metavar="[MODEL]", help="A model folder or graph file; the bundled model by default.")
 ]
@@ -156,14 +157,14 @@ def report(
 def profile(
     model: ModelArgument = None,
     board: BoardOption = None,
+    port: PortOption = None,
     recording: Annotated[Path | None, typer.Option("--recording", help="A recording or a folder of them.")] = None,
     as_json: JsonOption = False,
 ) -> None:
     """Build, flash and measure a model: cycles per layer."""
     from evbench.jobs import actions, display, output
-    from evbench.profiles import load_board
 
-    loaded = load_board(board or "virtual-h743")
+    loaded = actions.choose_board(board, port)
     on_step = None if as_json else output.step_line
     result = actions.profile_model(_store(_workspace()), model, loaded, recording, on_step)
     if result["board"] != loaded.id and not as_json:
@@ -181,13 +182,13 @@ def parity(
     windows: Annotated[int, typer.Option("--windows", min=1, help="How many windows to compare on.")] = 16,
     data: Annotated[Path | None, typer.Option("--data", help="A recording or a folder of them.")] = None,
     board: BoardOption = None,
+    port: PortOption = None,
     as_json: JsonOption = False,
 ) -> None:
     """Compare every execution of a model, layer by layer; exit code 1 when they differ more than they may."""
     from evbench.jobs import actions, display, output
-    from evbench.profiles import load_board
 
-    result = actions.parity_model(_store(_workspace()), model, load_board(board or "virtual-h743"), windows, data)
+    result = actions.parity_model(_store(_workspace()), model, actions.choose_board(board, port), windows, data)
     output.show(result, as_json, display.parity_table)
     if not result["passed"]:
         raise typer.Exit(1)

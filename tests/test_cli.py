@@ -203,6 +203,10 @@ def test_a_wrong_model_path_is_refused(evbench: Evbench, tmp_path: Path) -> None
     refused(evbench("profile", broken), 5, "graph.safetensors")
 
 
+def test_a_port_belongs_to_a_real_board(evbench: Evbench) -> None:
+    refused(evbench("profile", "--port", "/dev/ttyNONE"), 7, "virtual-h743 is a virtual board", "--port /dev/ttyNONE")
+
+
 def test_jobs_that_do_not_exist_are_refused(evbench: Evbench) -> None:
     for command in ("show", "logs", "cancel", "resume"):
         refused(evbench("jobs", command, "7"), 8, "no job 7")

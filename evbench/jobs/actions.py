@@ -7,7 +7,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol
 
-from evbench.errors import JobError
+from evbench.errors import BoardError, JobError
 from evbench.jobs.held_board import HeldBoard
 from evbench.jobs.models import enough, evenly, from_emptiest_to_fullest, open_model, windows_for
 from evbench.jobs.store import JobRow, MetricWriter, Store
@@ -17,6 +17,7 @@ from evbench.workspace import Workspace
 if TYPE_CHECKING:
     from evbench.boards.session import RunResult
 
+DEFAULT_BOARD = "virtual-h743"
 STEPS = ("build", "flash", "profile")
 
 
@@ -27,6 +28,23 @@ class OnStep(Protocol):
     """Told which step begins or ends ("running", "done"), how far it is from 0 to 1, and what to say about it."""
 
     def __call__(self, step: str, state: str, progress: float, message: str) -> None: ...
+
+
+def choose_board(name: str | None, port: str | None = None) -> BoardProfile:
+    """A board profile, the virtual board by default, on `port` where one is named.
+
+    Raises ProfileError for an unknown board, BoardError for a port of a virtual one.
+    """
+    board = load_board(name or DEFAULT_BOARD)
+    if port is None:
+        return board
+    if board.board.virtual:
+        raise BoardError(
+            f"{board.id} is a virtual board and has no serial port",
+            where=f"--port {port}",
+            remedy="Name a real board with --board, or leave the port away",
+        )
+    return board.model_copy(update={"link": board.link.model_copy(update={"port": port})})
 
 
 def profile_model(

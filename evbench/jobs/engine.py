@@ -48,6 +48,8 @@ def submit_profile(
     workspace: Workspace, model: Path | None = None, board: str | None = None, recording: Path | None = None
 ) -> int:
     """Queue building, flashing and profiling a model (the bundled one when none is named); returns the job's id."""
+    from evbench.jobs.models import label
+
     profile = load_board(board or "virtual-h743")
     settings = {
         "model": str(_existing(model)) if model else None,
@@ -55,7 +57,7 @@ def submit_profile(
         "recording": str(_existing(recording)) if recording else None,
     }
     workspace.require_space()
-    return Store(workspace).add_job("profile", model.stem if model else "bundled model", settings)
+    return Store(workspace).add_job("profile", label(model), settings)
 
 
 def start(workspace: Workspace, job_id: int, executor: Executor = "local", scheduler: str | None = None) -> None:

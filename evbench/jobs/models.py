@@ -22,8 +22,8 @@ if TYPE_CHECKING:
 RECORDINGS = {".aedat", ".aedat4", ".dat", ".bin", ".bs2"}
 """Suffixes of the files taken from a folder; a file that is named is opened whatever it is called."""
 
-PROFILED_WINDOWS = 8
-"""How many windows a profile run plays to the board."""
+PROFILED_WINDOWS = 5
+"""How many windows a profile run plays to the board: the emptiest, the fullest and the quartiles between them."""
 
 FLOAT_WINDOWS = 2
 """As many for float networks: their kernels skip nothing, so windows cost the same, and they take seconds each."""
@@ -77,7 +77,18 @@ def open_model(path: Path | None) -> Model:
             f"{path} is not a model folder", where=f"{file} is missing", remedy="Give the folder that export wrote"
         )
     graph = load_graph(file)
-    return Model(graph, chosen if chosen.is_dir() else None, "bundled model" if path is None else chosen.name)
+    return Model(graph, chosen if chosen.is_dir() else None, label(path))
+
+
+def label(path: Path | None) -> str:
+    """What people call a model: recipe and approach from its card where it has one, else the file's name."""
+    if path is None:
+        return "bundled model"
+    try:
+        card = json.loads((path / "model.json").read_text())
+        return f"{card['recipe']['id']} {card['approach']}"
+    except (OSError, ValueError, KeyError, TypeError):
+        return path.stem
 
 
 def model_of_job(store: Store, job_id: int, approach: str = "qat-int8") -> Path:

@@ -12,6 +12,7 @@ import psutil
 import pytest
 
 from evbench import cli
+from evbench.errors import BoardError
 from evbench.jobs import actions, engine, processes
 from evbench.jobs.models import model_of_job, open_model, windows_for
 from evbench.jobs.pipeline import plan
@@ -189,6 +190,13 @@ def test_a_profile_job_records_its_steps_and_live_cycles(workspace: Workspace, f
     live = store.metrics(job_id, name="cycles/0")
     assert len(live) == len(job.result["windows"])
     assert min(point.value for point in live) > 0
+
+
+def test_a_serial_port_that_does_not_exist_is_named(workspace: Workspace, finished: JobRow, tmp_path: Path) -> None:
+    store, port = Store(workspace), str(tmp_path / "ttyNONE")
+    with pytest.raises(BoardError, match=r"does not exist.*ttyNONE"):
+        actions.profile_model(store, model_of_job(store, finished.id), actions.choose_board("nucleo-h743zi2", port))
+    assert store.leases() == []
 
 
 def test_windows_of_a_model_come_from_one_recording_or_a_folder(

@@ -50,7 +50,7 @@ def run(context: Context, approach: Approach, recipe: Recipe, base: str | None =
         base=context.inputs[base] if base else None,
     )
     keep(context.work, context.out)
-    return describe(record)
+    return describe(record) + ("" if base else f", epoch {record['epoch']} of {epochs}")
 
 
 def keep(work: Path, out: Path) -> None:
@@ -68,4 +68,4 @@ def describe(record: dict[str, Any]) -> str:
     """One line on a finished training, from what `training.json` holds."""
     accuracy = record["validation"]["window"]
     share = accuracy["correct"] / accuracy["total"]
-    return f"validation {100 * share:.1f} % of {accuracy['total']} windows, epoch {record['epoch']}"
+    return f"validation {100 * share:.1f} % of {accuracy['total']} windows"
