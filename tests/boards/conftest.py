@@ -2,14 +2,12 @@
 
 from __future__ import annotations
 
-import queue
-import subprocess
-import sys
 import threading
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from board_tools import MemoryLine, zig
 
 from evbench.boards.image import flash_segments
 from evbench.boards.virtual.flash_memory import FlashMemory
@@ -18,13 +16,6 @@ from evbench.boards.virtual.runtime import build_runtime
 from evbench.profiles import BoardProfile, load_board
 
 FIRMWARE = Path(__file__).parent / "firmware"
-ZIG_TARGET = ("-target", "thumb-freestanding-eabihf", "-mcpu=cortex_m7+fp_armv8d16")
-ANSWER_S = 20
-
-
-def zig(*arguments: object) -> None:
-    """Runs zig's C compiler for the board's processor."""
-    subprocess.run([sys.executable, "-m", "ziglang", "cc", *ZIG_TARGET, *map(str, arguments)], check=True)
 
 
 @pytest.fixture(scope="session")
@@ -33,7 +24,7 @@ def profile() -> BoardProfile:
 
 
 @pytest.fixture(scope="session")
-def cache(tmp_path_factory: pytest.TempPathFactory) -> Path:
+def native_cache(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return tmp_path_factory.mktemp("native")
 
 
@@ -46,49 +37,15 @@ def exercise(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return elf
 
 
-class TestLine:
-    """The far end of a machine's serial port, inside this process."""
-
-    __test__ = False
-
-    def __init__(self) -> None:
-        self._to_board: queue.Queue[bytes] = queue.Queue()
-        self._from_board: queue.Queue[int] = queue.Queue()
-
-    def send(self, data: bytes) -> None:
-        for byte in data:
-            self._from_board.put(byte)
-
-    def receive(self) -> bytes:
-        try:
-            return self._to_board.get(timeout=0.05)
-        except queue.Empty:
-            return b""
-
-    def wake(self) -> None:
-        self._to_board.put(b"")
-
-    def write(self, data: bytes) -> None:
-        self._to_board.put(data)
-
-    def read(self, n: int) -> bytes:
-        return bytes(self._from_board.get(timeout=ANSWER_S) for _ in range(n))
-
-    def ask(self, command: bytes) -> int:
-        """Sends a command that is answered by a 32-bit word."""
-        self.write(command)
-        return int.from_bytes(self.read(4), "little")
-
-
 @pytest.fixture
-def machine(profile: BoardProfile, exercise: Path, cache: Path) -> Iterator[tuple[Machine, TestLine]]:
+def machine(profile: BoardProfile, exercise: Path, native_cache: Path) -> Iterator[tuple[Machine, MemoryLine]]:
     """A machine that runs firmware/exercise.c and has said that it is ready, and its line."""
     memory = {name: MemoryRegion(r.origin, r.size, r.wait_states) for name, r in profile.memory.items()}
     flash = {name: FlashMemory(memory[name].origin, memory[name].size) for name in ("flash", "qspi")}
     for address, data in flash_segments(exercise, profile.memory):
         flash["flash"].program(address, data + b"\xff" * (-len(data) % 32))
-    line = TestLine()
-    made = Machine(memory, line, flash, build_runtime(cache))
+    line = MemoryLine()
+    made = Machine(memory, line, flash, build_runtime(native_cache))
     thread = threading.Thread(target=made.run)
     thread.start()
     try:

@@ -41,8 +41,8 @@ def build(graph, build_of) -> Build:
 
 
 @pytest.fixture(scope="module")
-def session(build, cache):
-    with open_board(load_board("virtual-h743"), cache=cache) as opened:
+def session(build, native_cache):
+    with open_board(load_board("virtual-h743"), cache=native_cache) as opened:
         opened.flash(build)
         yield opened
 
@@ -118,10 +118,10 @@ def test_random_frames_do_not_stop_the_firmware(session: BoardSession):
     assert session.hello().layers > 0
 
 
-def test_a_board_with_another_network_is_refused_and_accepted_after_flashing(cache, build, build_of, graph):
+def test_a_board_with_another_network_is_refused_and_accepted_after_flashing(native_cache, build, build_of, graph):
     other = random_graph(4, size=SIZE, width=4)
     other_build = build_of(other)
-    with open_board(load_board("virtual-h743"), cache=cache) as session:
+    with open_board(load_board("virtual-h743"), cache=native_cache) as session:
         session.flash(other_build)
         with pytest.raises(BoardError, match=r"The board runs build .* you asked for .*Flash first"):
             session.profile(build, graph, list(windows_for(graph, 1)))
@@ -140,10 +140,10 @@ def test_other_shapes_of_networks_equal_the_reference_too(session, build, build_
     session.flash(build)
 
 
-def test_a_float_network_with_weights_in_external_flash_pays_for_reading_them(cache, build_of):
+def test_a_float_network_with_weights_in_external_flash_pays_for_reading_them(native_cache, build_of):
     graph = float_graph(6, size=(32, 32), width=8)
     build = build_of(graph, "virtual-h743-qspi")
-    with open_board(load_board("virtual-h743-qspi"), cache=cache) as session:
+    with open_board(load_board("virtual-h743-qspi"), cache=native_cache) as session:
         session.flash(build)
         (window,) = windows_for(graph, 1)
         free = session.profile(build, graph, [window], data_cache=False)
@@ -155,11 +155,11 @@ def test_a_float_network_with_weights_in_external_flash_pays_for_reading_them(ca
     assert paid.logits == pytest.approx(execute(graph, window[None])[graph.outputs[0]].ravel().tolist(), rel=1e-5)
 
 
-def test_sampled_misses_come_close_to_all_misses(cache, build_of):
+def test_sampled_misses_come_close_to_all_misses(native_cache, build_of):
     graph = random_graph(8, size=(64, 64), width=16)
     build = build_of(graph)
     (window,) = windows_for(graph, 1)
-    with open_board(load_board("virtual-h743"), cache=cache) as session:
+    with open_board(load_board("virtual-h743"), cache=native_cache) as session:
         session.flash(build)
         plain = session.run_window(window, 5).result.cycles
         session.virtual.set_data_cache(True, build.symbols["ev_layer_done"][0])
@@ -170,8 +170,8 @@ def test_sampled_misses_come_close_to_all_misses(cache, build_of):
     assert abs(sampled - exact) < 0.01 * plain
 
 
-def test_a_board_killed_during_a_window_is_reported(cache, build, graph):
-    with open_board(load_board("virtual-h743"), cache=cache) as session:
+def test_a_board_killed_during_a_window_is_reported(native_cache, build, graph):
+    with open_board(load_board("virtual-h743"), cache=native_cache) as session:
         session.flash(build)
         os.kill(session.virtual.process.pid, 9)
         with pytest.raises(BoardError):

@@ -1,7 +1,7 @@
 from __future__ import annotations
 
 import pytest
-from conftest import zig
+from board_tools import zig
 from elftools.elf.elffile import ELFFile
 
 from evbench.boards.virtual.accesses import NO_REGISTER, access_plan

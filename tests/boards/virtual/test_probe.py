@@ -19,8 +19,8 @@ QUIET = lambda step, fraction: None  # noqa: E731
 
 
 @pytest.fixture
-def board(profile, cache):
-    started = start_board(profile, cache=cache)
+def board(profile, native_cache):
+    started = start_board(profile, cache=native_cache)
     yield started
     started.close()
 
@@ -84,25 +84,25 @@ def test_memory_that_is_not_there_cannot_be_read_or_written(board):
         board.program([(0x24000000, bytes(32))], QUIET)
 
 
-def test_the_flash_outlives_the_process(profile, cache, segments, tmp_path):
-    first = start_board(profile, tmp_path, cache)
+def test_the_flash_outlives_the_process(profile, native_cache, segments, tmp_path):
+    first = start_board(profile, tmp_path, native_cache)
     first.program(segments, QUIET)
     first.process.kill()
     first.close()
-    second = start_board(profile, tmp_path, cache)
+    second = start_board(profile, tmp_path, native_cache)
     assert says_hello(second)
     second.close()
 
 
-def test_a_second_board_on_the_same_flash_is_refused(profile, cache, tmp_path):
-    first = start_board(profile, tmp_path, cache)
+def test_a_second_board_on_the_same_flash_is_refused(profile, native_cache, tmp_path):
+    first = start_board(profile, tmp_path, native_cache)
     with pytest.raises(BoardError, match="running already"):
-        start_board(profile, tmp_path, cache)
+        start_board(profile, tmp_path, native_cache)
     first.close()
 
 
-def test_a_killed_board_is_reported_by_its_probe_and_by_its_link(profile, cache, exercise):
-    with open_board(profile, cache=cache) as session:
+def test_a_killed_board_is_reported_by_its_probe_and_by_its_link(profile, native_cache, exercise):
+    with open_board(profile, cache=native_cache) as session:
         session.virtual.program(flash_segments(exercise, profile.memory), QUIET)
         session.virtual.process.kill()
         session.virtual.process.wait()
@@ -112,8 +112,11 @@ def test_a_killed_board_is_reported_by_its_probe_and_by_its_link(profile, cache,
             session.hello()
 
 
-def test_a_blank_board_asks_to_be_flashed(profile, cache):
-    with open_board(profile, cache=cache) as session, pytest.raises(BoardError, match=r"no firmware.*Flash it first"):
+def test_a_blank_board_asks_to_be_flashed(profile, native_cache):
+    with (
+        open_board(profile, cache=native_cache) as session,
+        pytest.raises(BoardError, match=r"no firmware.*Flash it first"),
+    ):
         session.hello()
 
 
@@ -124,7 +127,7 @@ def test_an_idle_board_does_not_use_the_processor(board, segments):
     assert board.status()["instructions"] - before < 100_000
 
 
-def test_a_board_ends_when_its_owner_is_killed(cache):
+def test_a_board_ends_when_its_owner_is_killed(native_cache):
     script = (
         "import sys; from pathlib import Path; from evbench.profiles import load_board\n"
         "from evbench.boards.virtual.probe import start_board\n"
@@ -132,7 +135,7 @@ def test_a_board_ends_when_its_owner_is_killed(cache):
         "print(board.process.pid, flush=True); sys.stdin.read()"
     )
     owner = subprocess.Popen(
-        [sys.executable, "-c", script, str(cache)], stdin=subprocess.PIPE, stdout=subprocess.PIPE, cwd=ROOT
+        [sys.executable, "-c", script, str(native_cache)], stdin=subprocess.PIPE, stdout=subprocess.PIPE, cwd=ROOT
     )
     orphan = psutil.Process(int(owner.stdout.readline()))
     owner.send_signal(signal.SIGKILL)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
-from conftest import zig
+from board_tools import zig
 from elftools.elf.elffile import ELFFile
 
 from evbench.boards.virtual.instructions import Branch, Instruction, Unit, decode
