@@ -11,7 +11,7 @@ from evbench.jobs.stages.export import MODEL
 from evbench.jobs.store import Store
 from evbench.tui.app import Workbench
 from evbench.tui.dialogs import ChoiceDialog
-from evbench.tui.state.profiles import measurement, model_choices
+from evbench.tui.state.profiles import measurement, model_choices, read_device
 from evbench.tui.widgets.layer_bars import LayerBars
 from evbench.workspace import Workspace
 
@@ -154,3 +154,13 @@ def test_shares_and_budget_follow_from_the_measurement(store: Store, profile_job
     assert budget["flash"].fraction == pytest.approx(131_072 / 1_000_000)
     assert budget["stack"].limit == 128 * 1024
     assert budget["latency"].used == pytest.approx(run.latency_ms * 1000)
+
+
+def test_a_run_is_held_against_the_budget_of_its_recipe(store: Store, profile_result: dict[str, Any]) -> None:
+    job = store.add_job("run", "small", {"recipe": {"budget": {"flash": "100 kB", "latency": "2 ms"}}})
+    store.add_profile_run(job, "virtual-h743", "small qat-int8", profile_result)
+    (run,) = read_device(store, None).runs
+    assert {line.name: line.limit for line in run.budget if line.name in ("flash", "latency")} == {
+        "flash": 100_000,
+        "latency": 2_000,
+    }

@@ -12,7 +12,7 @@ from evbench.jobs.store import Store
 from evbench.tui.app import Workbench
 from evbench.tui.dialogs import RunDialog
 from evbench.tui.state.job import read_job, smooth
-from evbench.tui.state.queue import read_jobs
+from evbench.tui.state.queue import read_jobs, recipe_choices
 from evbench.tui.widgets.log_view import LogView
 from evbench.tui.widgets.loss_plot import LossPlot, nice_ticks
 from evbench.workspace import Workspace
@@ -176,6 +176,16 @@ def test_metrics_are_read_on_from_where_the_last_reading_ended(store: Store, job
     assert second.differs(first)
     assert not read_job(store, jobs[-1], second).differs(second)
     assert second.metrics == ("loss", "validation_accuracy")
+
+
+def test_recipes_of_the_folder_are_offered_and_bad_ones_say_why(tmp_path: Path) -> None:
+    (tmp_path / "mine.toml").write_text('[dataset]\nname = "simulated-bars"\n')
+    (tmp_path / "wrong.toml").write_text('[dataset]\nnome = "simulated-bars"\n')
+    (tmp_path / "pyproject.toml").write_text('[project]\nname = "x"\n')
+    own = {choice.title: choice.remark for choice in recipe_choices(tmp_path) if choice.value.startswith("/")}
+    assert own.keys() == {"mine.toml", "wrong.toml"}
+    assert own["mine.toml"] == "simulated-bars · voxel-dsc"
+    assert own["wrong.toml"].startswith("✗")
 
 
 def test_a_long_log_is_read_from_its_end(store: Store, jobs: list[int]) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from pathlib import Path
 
 from rich.text import Text
 from textual import on, work
@@ -114,7 +115,7 @@ class JobsPane(Pane):
             Text(job.recipe if job.kind == "run" else f"profile {job.recipe}"),
             Text(job.state, style),
             progress,
-            Text(job.stage),
+            Text(job.stage.partition(" ")[0]),
             Text("" if seconds is None else numbers.elapsed(seconds)),
             Text(job.board, _DIM),
         ]
@@ -189,7 +190,7 @@ class JobsPane(Pane):
     @work(thread=True, exclusive=True, group="offer")
     def offer_run(self) -> None:
         try:
-            self.post_message(RunOffered(tuple(recipe_choices()), tuple(board_choices())))
+            self.post_message(RunOffered(tuple(recipe_choices(Path.cwd())), tuple(board_choices())))
         except TROUBLE as error:
             self.refuse(error)
 

@@ -11,7 +11,10 @@ from evbench.errors import EvbenchError
 
 if TYPE_CHECKING:
     from evbench.jobs.store import ProfileRow, StageRow, Store
+    from evbench.profiles import Budget
     from evbench.tui.dialogs import Choice
+
+_LISTED = 50
 
 BUNDLED = "bundled"
 """The value that stands for the bundled model."""
@@ -74,12 +77,17 @@ class DeviceState:
 def read_device(store: Store, job_id: int | None) -> DeviceState:
     """Measurements of the workspace and the stages of one profile job."""
     stages = tuple(store.stages(job_id)) if job_id is not None else ()
-    return DeviceState(tuple(measurement(row) for row in store.profile_runs()), job_id, stages)
+    recipes = {job.id: job.settings.get("recipe") for job in store.jobs()}
+    runs = tuple(measurement(row, recipes.get(row.job_id or 0)) for row in store.profile_runs(limit=_LISTED))
+    return DeviceState(runs, job_id, stages)
 
 
-def measurement(row: ProfileRow) -> Measurement:
-    """A stored profile run, with shares and budget worked out."""
+def measurement(row: ProfileRow, recipe: dict[str, Any] | None = None) -> Measurement:
+    """A stored profile run, with shares and its recipe's budget (the usual one without a recipe) worked out."""
+    from evbench.profiles import Budget
+
     result = row.result
+    limits = Budget.model_validate(recipe.get("budget", {})) if recipe else Budget()
     total = int(result["total_cycles"])
     return Measurement(
         row.id,
@@ -92,7 +100,7 @@ def measurement(row: ProfileRow) -> Measurement:
         total,
         float(result["latency_ms"]),
         tuple(_layer(layer, total) for layer in result["layers"]),
-        _budget(result, _stack_room(row.board)),
+        _budget(result, limits, _stack_room(row.board)),
         tuple(float(value) for value in result["logits"]),
     )
 
@@ -111,10 +119,7 @@ def _layer(layer: dict[str, Any], total: int) -> LayerCost:
     )
 
 
-def _budget(result: dict[str, Any], stack_room: int) -> tuple[BudgetLine, ...]:
-    from evbench.profiles import Budget
-
-    limits = Budget()
+def _budget(result: dict[str, Any], limits: Budget, stack_room: int) -> tuple[BudgetLine, ...]:
     return (
         BudgetLine("flash", result["flash_bytes"], limits.flash),
         BudgetLine("RAM", result["ram_bytes"], limits.ram),

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from evbench.jobs.store import JobRow, JobState, StageRow, Store
+    from evbench.profiles import Recipe
     from evbench.tui.dialogs import Choice
 
 _LISTED = 200
@@ -93,12 +94,26 @@ def _entry(row: JobRow, stages: tuple[StageRow, ...]) -> JobEntry:
     )
 
 
-def recipe_choices() -> list[Choice]:
-    """The recipes that come with evbench and those in the current folder."""
-    from evbench.profiles import list_recipes
+def recipe_choices(folder: Path) -> list[Choice]:
+    """The recipes that come with evbench and those in `folder`; one that cannot be used is listed with the reason."""
+    from evbench.errors import EvbenchError
+    from evbench.profiles import list_recipes, load_recipe
     from evbench.tui.dialogs import Choice
 
-    return [Choice(recipe.id, recipe.id, f"{recipe.dataset.name} · {recipe.network.name}") for recipe in list_recipes()]
+    choices = [Choice(recipe.id, recipe.id, _summary(recipe)) for recipe in list_recipes()]
+    for path in sorted(folder.glob("*.toml")):
+        if "[dataset]" not in path.read_text(errors="replace"):
+            continue
+        try:
+            remark = _summary(load_recipe(path))
+        except EvbenchError as error:
+            remark = f"✗ {error.what}"
+        choices.append(Choice(str(path), path.name, remark))
+    return choices
+
+
+def _summary(recipe: Recipe) -> str:
+    return f"{recipe.dataset.name} · {recipe.network.name}"
 
 
 def board_choices() -> list[Choice]:

@@ -39,7 +39,7 @@ class LossPlot(PlotextPlot):
     def show(self, metric: str, curves: Sequence[Curve]) -> None:
         """Draw these curves in place of the ones before."""
         self._curves = tuple(curve for curve in curves if len(curve.values))
-        title = Text(metric.replace("_", " ") or "no metrics yet")
+        title = Text(metric.replace("_", " ") or "no metrics yet; training writes them")
         for curve, hue in zip(self._curves, HUES * len(self._curves), strict=False):
             title.append("  ━━ ", f"rgb{hue}".replace(" ", ""))
             title.append(curve.approach, "not bold")
@@ -54,6 +54,8 @@ class LossPlot(PlotextPlot):
         plot = self.plt
         plot.clear_figure()
         if not self._curves:
+            plot.xaxes(False, False)
+            plot.yaxes(False, False)
             self.refresh()
             return
         plot.axes_color("default")
