@@ -41,7 +41,7 @@ def duration(microseconds: float) -> str:
     """A time: 50000 -> "50.0 ms", 12_400_000 -> "12.4 s", 3_723_000_000 -> "1 h 2 min"."""
     if microseconds < 1000:
         return f"{microseconds:.0f} µs"
-    if microseconds < 1_000_000:
+    if microseconds < 999_500:
         return f"{significant(microseconds / 1000)} ms"
     seconds = microseconds / 1_000_000
     if seconds < 60:

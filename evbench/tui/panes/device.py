@@ -116,7 +116,7 @@ class DevicePane(Pane):
         self.query_one("#target", Static).update(self._target())
         stages = self.query_one(StageList)
         stages.border_title = f"job {self._device.job_id}" + (f" {entry.state}" if entry else "")
-        stages.show(self._device.stages, entry.error if entry else "")
+        stages.show(self._device.stages, entry)
         budget = self.query_one("#budget", Static)
         budget.update(_budget(run, 6 if both else 12) if run else "")
         budget.border_subtitle = "modelled ±10 %" if run and run.modelled else ""

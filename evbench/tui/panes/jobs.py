@@ -49,6 +49,7 @@ class JobsPane(Pane):
         self._chosen: int | None = None
         self._detail: JobDetail | None = None
         self._metric = ""
+        self._drawn: dict[int, JobEntry] = {}
 
     def compose(self) -> ComposeResult:
         queue: DataTable[Text] = DataTable(
@@ -100,10 +101,12 @@ class JobsPane(Pane):
             if str(self._chosen) in keys:
                 table.move_cursor(row=keys.index(str(self._chosen)))
         else:
-            for job in jobs:
+            changed = [job for job in jobs if job.state == "running" or job != self._drawn.get(job.id)]
+            for job in changed:
                 for (name, _), cell in zip(_COLUMNS, self._cells(job), strict=True):
                     if table.get_cell(str(job.id), name) != cell:
                         table.update_cell(str(job.id), name, cell)
+        self._drawn = {job.id: job for job in jobs}
 
     def _cells(self, job: JobEntry) -> list[Text]:
         seconds = job.seconds(self.clock())
@@ -158,8 +161,7 @@ class JobsPane(Pane):
 
     def _show_stages(self) -> None:
         if self._detail is not None:
-            entry = self._jobs.entry(self._detail.job_id)
-            self.query_one(StageList).show(self._detail.stages, entry.error if entry else "")
+            self.query_one(StageList).show(self._detail.stages, self._jobs.entry(self._detail.job_id))
 
     def _draw(self) -> None:
         detail = self._detail

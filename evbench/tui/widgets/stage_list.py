@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from rich.text import Text
@@ -15,6 +16,7 @@ from evbench.tui.drawing import bar
 
 if TYPE_CHECKING:
     from evbench.jobs.store import StageRow
+    from evbench.tui.state.queue import JobEntry
 
 _DIM = "#8a93a6"
 STATE_STYLES = {
@@ -46,8 +48,11 @@ class StageList(VerticalScroll):
         yield Static(classes="stage-error")
         yield Static(classes="stage-lines")
 
-    def show(self, stages: Sequence[StageRow], error: str = "") -> None:
-        """Show these stages, and why the job ended if it went wrong."""
+    def show(self, stages: Sequence[StageRow], job: JobEntry | None) -> None:
+        """Show these stages, and why their job ended if it went wrong; a stage it was in the midst of has failed."""
+        error = job.error if job else ""
+        if job is not None and job.state in ("failed", "cancelled", "interrupted"):
+            stages = [replace(stage, state="failed") if stage.state == "running" else stage for stage in stages]
         said = self.query_one(".stage-error", Static)
         said.update(Text(error, "#ff5c8a"))
         said.display = bool(error)
