@@ -1,7 +1,8 @@
 /* Body of the float convolutions. The including file defines EV_KERNEL, its name, and EV_INPUT, the input's type.
  *
  * Each output adds its bias first and then the taps by row, column and channel; four outputs at a time hide the
- * latency of the adder without changing any output's order. */
+ * latency of the adder without changing any output's order. Output channels are the outermost loop: four filters fit
+ * the data cache, so weights in slow external flash are read once per layer instead of once per pixel. */
 #include "ev_kernels.h"
 #include "ev_taps.h"
 
@@ -32,7 +33,9 @@ static inline float dot1(const EV_INPUT *input, const float *weight, int32_t cou
     return acc;
 }
 
-void EV_KERNEL(const ev_conv2d_f32 *layer, const EV_INPUT *input, float *output) {
+/* `outputs` (4 or 1) channels of the whole image, from channel `first` on. */
+static inline void channels(const ev_conv2d_f32 *layer, const EV_INPUT *input, int32_t first, int32_t outputs,
+                            float *output) {
     const ev_window *window = &layer->window;
     const int32_t tap_row = window->kernel_w * window->in_c;
     const int32_t tap_all = window->kernel_h * tap_row;
@@ -41,35 +44,36 @@ void EV_KERNEL(const ev_conv2d_f32 *layer, const EV_INPUT *input, float *output)
         ev_taps rows = ev_taps_at(y, window->stride_h, window->pad_top, window->kernel_h, window->in_h);
         for (int32_t x = 0; x < window->out_w; x++) {
             ev_taps columns = ev_taps_at(x, window->stride_w, window->pad_left, window->kernel_w, window->in_w);
-            const EV_INPUT *corner =
+            const EV_INPUT *pixels =
                 input + (rows.start + rows.first) * image_row + (columns.start + columns.first) * window->in_c;
-            const int32_t skipped = rows.first * tap_row + columns.first * window->in_c;
+            const float *weight = layer->weight + first * tap_all + rows.first * tap_row + columns.first * window->in_c;
             const int32_t count = (columns.last - columns.first) * window->in_c;
-            int32_t o = 0;
-            for (; o + 4 <= window->out_c; o += 4) {
-                float acc[4] = {layer->bias[o], layer->bias[o + 1], layer->bias[o + 2], layer->bias[o + 3]};
-                const EV_INPUT *pixels = corner;
-                const float *weight = layer->weight + o * tap_all + skipped;
-                for (int32_t ky = rows.first; ky < rows.last; ky++) {
-                    dot4(pixels, weight, tap_all, count, acc);
-                    pixels += image_row;
-                    weight += tap_row;
-                }
-                for (int32_t k = 0; k < 4; k++) {
-                    *output++ = rectify(acc[k], layer->relu);
-                }
+            float acc[4];
+            for (int32_t k = 0; k < outputs; k++) {
+                acc[k] = layer->bias[first + k];
             }
-            for (; o < window->out_c; o++) {
-                float acc = layer->bias[o];
-                const EV_INPUT *pixels = corner;
-                const float *weight = layer->weight + o * tap_all + skipped;
-                for (int32_t ky = rows.first; ky < rows.last; ky++) {
-                    acc = dot1(pixels, weight, count, acc);
-                    pixels += image_row;
-                    weight += tap_row;
+            for (int32_t ky = rows.first; ky < rows.last; ky++) {
+                if (outputs == 4) {
+                    dot4(pixels, weight, tap_all, count, acc);
+                } else {
+                    acc[0] = dot1(pixels, weight, count, acc[0]);
                 }
-                *output++ = rectify(acc, layer->relu);
+                pixels += image_row;
+                weight += tap_row;
+            }
+            for (int32_t k = 0; k < outputs; k++) {
+                output[(y * window->out_w + x) * window->out_c + first + k] = rectify(acc[k], layer->relu);
             }
         }
+    }
+}
+
+void EV_KERNEL(const ev_conv2d_f32 *layer, const EV_INPUT *input, float *output) {
+    int32_t first = 0;
+    for (; first + 4 <= layer->window.out_c; first += 4) {
+        channels(layer, input, first, 4, output);
+    }
+    for (; first < layer->window.out_c; first++) {
+        channels(layer, input, first, 1, output);
     }
 }
