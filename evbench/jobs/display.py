@@ -67,7 +67,7 @@ def report_table(report: dict[str, Any]) -> RenderableType:
             size(row["flash_bytes"]),
             size(row["ram_bytes"]),
             Text("yes", "green") if row["fits"] else Text(f"no: {row['board']}", "yellow"),
-            Text("yes", "green") if row["parity"] else Text("no", "bold red"),
+            Text("yes", "green") if row["parity"] else Text(f"no: {', '.join(row['differing'])}", "bold red"),
         )
     windows = rows[0]["n_windows"] if rows else 0
     notes = [f"Accuracy on {windows} test windows, with 95 % intervals."]

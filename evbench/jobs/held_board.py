@@ -45,9 +45,10 @@ class HeldBoard:
 
     def flash(self, profile: BoardProfile, build: Build, on_progress: OnFlash | None = None) -> BoardSession:
         """The session of this board with `build` on it; flashed now unless this job already did."""
-        session = self.session(profile)
+        tell = on_progress or (lambda step, share: None)
+        session = self.session(profile, lambda lease: tell(f"waiting for {lease.who} to release {lease.board}", 0.0))
         if self._flashed != build.build_id:
-            session.flash(build, on_progress or (lambda step, share: None))
+            session.flash(build, tell)
             self._flashed = build.build_id
         return session
 

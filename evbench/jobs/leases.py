@@ -55,10 +55,9 @@ def leased(
     while (lease := try_lease(store, name, job_id)) is None:
         other = holder(store, name)
         if other is not None and not wait:
-            who = f"job {other.job_id}" if other.job_id is not None else "another command"
             raise BoardError(
                 f"The board {name} is in use",
-                where=f"Held by {who}, process {other.pid}",
+                where=f"Held by {other.who}, process {other.pid}",
                 remedy="Wait until it is done, or `evbench jobs cancel` it",
             )
         if other is not None and on_wait and not told:

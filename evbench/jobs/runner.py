@@ -77,6 +77,7 @@ def _run_stage(
                         metric=lambda name, step, value: metric(
                             f"{stage.approach}/{name}" if stage.approach else name, step, value
                         ),
+                        flush=metric.flush,
                         progress=_throttled(note),
                         board=board,
                     )

@@ -24,8 +24,8 @@ class Context:
     """What a running stage is given.
 
     out: an empty folder for its output; work: a folder that survives a killed process, for checkpoints; inputs: the
-    outputs of the stages it named, by their keys; metric: records (name, step, value); progress: see Progress;
-    board: the job's board, held from one stage to the next.
+    outputs of the stages it named, by their keys; metric: records (name, step, value), written now and then or by
+    `flush`; progress: see Progress; board: the job's board, held from one stage to the next.
     """
 
     workspace: Workspace
@@ -33,6 +33,7 @@ class Context:
     work: Path
     inputs: Mapping[str, Path]
     metric: Callable[[str, int, float], None]
+    flush: Callable[[], None]
     progress: Progress
     board: HeldBoard | None
 

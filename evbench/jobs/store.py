@@ -118,6 +118,10 @@ class Lease:
     pid_started: float
     since: float
 
+    @property
+    def who(self) -> str:
+        return f"job {self.job_id}" if self.job_id is not None else "another command"
+
 
 class Store:
     """The database of one workspace. Methods may be called from any thread; each thread has its own connection."""

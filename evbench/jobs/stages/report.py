@@ -50,4 +50,5 @@ def row(
         "board": build["board"],
         "fits": build["fits"],
         "parity": parity["passed"],
+        "differing": [pair["b"] for pair in parity["pairs"] if not pair["passed"]],
     }

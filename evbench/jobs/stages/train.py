@@ -34,6 +34,8 @@ def run(context: Context, approach: Approach, recipe: Recipe, base: str | None =
 
     def on_metric(name: str, step: int, value: float) -> None:
         context.metric(name, step, value)
+        if name.startswith("validation"):
+            context.flush()  # a checkpoint follows: steps before it are not trained again, so none may be lost
         if name == "loss":
             context.progress(
                 step / steps, f"epoch {min(1 + step * epochs // steps, epochs)}/{epochs}, loss {value:.3f}"
