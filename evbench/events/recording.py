@@ -6,14 +6,13 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
-import numpy as np
-from numpy.typing import NDArray
-
 from evbench.errors import RecordingError
+from evbench.events.check import Check
 from evbench.events.decoders import aedat2, aedat4, dat, nmnist
-from evbench.events.decoders.source import RawChunk, Source, read_head
+from evbench.events.decoders.source import Source, read_head
+from evbench.events.index import RecordingIndex, index_path, load_index, save_index
 from evbench.events.stream import EventStream, SensorGeometry
-from evbench.events.windows import Window, fixed_windows, join, windows_of_chunks
+from evbench.events.windows import Window, first_window_start, join, windows_of_chunks
 
 _SNIFF_BYTES = 1 << 14
 
@@ -30,10 +29,11 @@ _OTHERS = {b"Event Stream": "Event Stream", b"#!AER-DAT3": "AEDAT 3", b"#!AER-DA
 """Formats of events that are known by name only, so that plausibility does not take them for something else."""
 
 
-def open_recording(path: str | Path) -> Recording:
+def open_recording(path: str | Path, *, cache: Path | None = None) -> Recording:
     """The recording in a file: AEDAT 2.0, AEDAT 4.0, Prophesee DAT or N-MNIST, told apart by content.
 
-    Raises RecordingError when the file cannot be read, is empty or has no format that evbench knows.
+    `cache` is a folder that keeps an index of the recording, so that counts and a seek to a time cost no second pass
+    over a long file. Raises RecordingError when the file cannot be read, is empty or has no format that evbench knows.
     """
     path = Path(path)
     if path.is_dir():
@@ -44,7 +44,7 @@ def open_recording(path: str | Path) -> Recording:
     other = next((f"is {name} and " for magic, name in _OTHERS.items() if head.startswith(magic)), "")
     for recognises, opener in _OPENERS:
         if not other and recognises(head):
-            return Recording(path, opener(path))
+            return Recording(path, opener(path), cache)
     raise RecordingError(
         f"The file is no recording that evbench knows; it {other}begins with {head[:12]!r}",
         where=f"{path}, byte 0",
@@ -55,10 +55,12 @@ def open_recording(path: str | Path) -> Recording:
 class Recording:
     """One file of events. Nothing but the header is read before events, warnings or `info()` are asked for."""
 
-    def __init__(self, path: Path, source: Source) -> None:
+    def __init__(self, path: Path, source: Source, cache: Path | None = None) -> None:
         self.path = path
         self._source = source
-        self._check: _Check | None = None
+        self._cache = cache
+        self._index: RecordingIndex | None = None
+        self._late = 0
 
     @property
     def format(self) -> str:
@@ -73,17 +75,21 @@ class Recording:
     @property
     def warnings(self) -> list[str]:
         """What is wrong with the file, one sentence each; reads it to its end the first time."""
-        return self._checked().warnings()
+        late = f"{self._late} events came too late for their windows, which had been given out without them"
+        return [*self._indexed().warnings, *([late] if self._late else [])]
 
     def chunks(self) -> Iterator[EventStream]:
-        """The events, some hundred thousand at a time: time in microseconds with wraps undone, coordinates outside
-        the sensor dropped, order as recorded."""
-        check = _Check(self._source)
-        for raw in self._source.chunks(check.notes.append):
+        """The events, some ten thousand at a time: time in microseconds with wraps undone, coordinates outside the
+        sensor dropped, order as recorded."""
+        check = Check(self._source)
+        for raw in self._source.chunks(check.notes.append, ()):
             chunk = check.take(raw)
             if len(chunk):
                 yield chunk
-        self._check = check
+        if self._index is None:
+            self._index = RecordingIndex.of(check)
+            if self._cache:
+                save_index(self._index, index_path(self.path, self._cache))
 
     def read(self) -> EventStream:
         """All events in the order they were recorded. Raises RecordingError when there is not one."""
@@ -92,43 +98,58 @@ class Recording:
             raise self._without_events()
         return join(chunks)
 
-    def windows(self, duration_us: int) -> Iterator[Window]:
-        """Windows of `duration_us` as `fixed_windows` cuts them, read chunk by chunk where time never runs backwards.
+    def windows(self, duration_us: int, *, start: int | None = None, stop: int | None = None) -> Iterator[Window]:
+        """Windows of `duration_us` as `fixed_windows` cuts them, read chunk by chunk; memory does not grow with the
+        recording.
 
+        start and stop: microseconds; the first window holds `start`, and windows from `stop` on are left out. What
+        lies before `start` is not read but for the first pass over the file, whose index a cache folder keeps.
         Raises RecordingError when the recording has no events.
         """
-        check = self._checked()
-        if not check.events:
+        index = self._indexed()
+        if not index.places:
             raise self._without_events()
-        if check.backwards:
-            return fixed_windows(self.read(), duration_us)
-        return windows_of_chunks(self.chunks(), duration_us)
+        if start is not None:
+            start = first_window_start(start, duration_us)
+        begin = 0 if start is None else index.first_from(start)
+        complete = index.complete_until()[begin:].tolist()
+        chunks = zip(self._chunks_from(index, begin), complete, strict=False)
+        return windows_of_chunks(chunks, duration_us, start=start, stop=stop, on_late=self._note_late)
 
     def info(self) -> dict[str, Any]:
         """What `evbench events info --json` prints: format, sensor [w, h], events, on, off, t_first_us, t_last_us,
         monotonic, warnings. The times are None where there are no events."""
-        check = self._checked()
         return {
             "format": self.format,
             "sensor": [self.geometry.width, self.geometry.height],
-            "events": check.events,
-            "on": check.on,
-            "off": check.events - check.on,
-            "t_first_us": check.t_first,
-            "t_last_us": check.t_last,
-            "monotonic": check.backwards == 0,
-            "warnings": check.warnings(),
+            **self._indexed().counts,
+            "warnings": self.warnings,
         }
 
-    def _checked(self) -> _Check:
-        if self._check is None:
+    def _indexed(self) -> RecordingIndex:
+        if self._index is None and self._cache:
+            self._index = load_index(index_path(self.path, self._cache))
+        if self._index is None:
             for _ in self.chunks():
                 pass
-        assert self._check is not None
-        return self._check
+        assert self._index is not None
+        return self._index
+
+    def _chunks_from(self, index: RecordingIndex, number: int) -> Iterator[EventStream]:
+        if number >= len(index.places):
+            return
+        place = index.places[number]
+        check = Check(self._source, place)
+        for raw in self._source.chunks(_say_nothing, place.cursor):
+            chunk = check.take(raw)
+            if len(chunk):
+                yield chunk
+
+    def _note_late(self, events: int) -> None:
+        self._late += events
 
     def _without_events(self) -> RecordingError:
-        damage = "; ".join(self._checked().notes)
+        damage = "; ".join(note for note in self._indexed().warnings if not note.endswith("holds no event"))
         return RecordingError(
             "The recording is empty: it holds no event" + (f" ({damage})" if damage else ""),
             where=str(self.path),
@@ -136,78 +157,5 @@ class Recording:
         )
 
 
-class _Check:
-    """One reading of a source: undoes wraps, drops what lies outside the sensor, and counts."""
-
-    def __init__(self, source: Source) -> None:
-        self.source = source
-        self.notes: list[str] = list(source.notes)
-        self.events = self.on = self.outside = self.backwards = 0
-        self.t_first: int | None = None
-        self.t_last: int | None = None
-        self._first_outside = ""
-        self._first_backwards = ""
-        self._taken = 0
-        self._turns = 0
-        self._raw_last: int | None = None
-
-    def take(self, raw: RawChunk) -> EventStream:
-        """The chunk's events that lie on the sensor, counted."""
-        geometry = self.source.geometry
-        t = self._unrolled(raw.t)
-        x, y, on = raw.x, raw.y, raw.on
-        inside = (x >= 0) & (x < geometry.width) & (y >= 0) & (y < geometry.height)
-        if not inside.all():
-            if not self.outside:
-                first = int(np.argmin(inside))
-                self._first_outside = f"event {self._taken + first} at ({int(x[first])}, {int(y[first])})"
-            self.outside += len(t) - int(np.count_nonzero(inside))
-            t, x, y, on = t[inside], x[inside], y[inside], on[inside]
-        self._taken += len(raw.t)
-        if len(t):
-            self._count(t, on)
-        return EventStream(t, x.astype(np.uint16), y.astype(np.uint16), on, geometry)
-
-    def warnings(self) -> list[str]:
-        """Every kind of damage met, one sentence each."""
-        geometry = self.source.geometry
-        found = list(self.notes)
-        if not self.events:
-            found.append("the recording holds no event")
-        if self.outside:
-            found.append(
-                f"{self.outside} events lie outside the {geometry.width}x{geometry.height} sensor and were dropped; "
-                f"the first is {self._first_outside}"
-            )
-        if self.backwards:
-            found.append(f"timestamps run backwards {self.backwards} times; the first is {self._first_backwards}")
-        return found
-
-    def _unrolled(self, t: NDArray[np.int64]) -> NDArray[np.int64]:
-        """Times with a full turn added wherever the clock's counter fell by more than half of its range."""
-        if not self.source.time_bits or not len(t):
-            return t
-        turn = 1 << self.source.time_bits
-        before = np.concatenate([[t[0] if self._raw_last is None else self._raw_last], t[:-1]])
-        step = t - before
-        turns = self._turns + np.cumsum((step < -turn // 2).astype(np.int64) - (step > turn // 2).astype(np.int64))
-        if self._turns == 0 and not turns.any():
-            self._raw_last = int(t[-1])
-            return t
-        self._turns, self._raw_last = int(turns[-1]), int(t[-1])
-        unrolled: NDArray[np.int64] = t + turns * turn
-        return unrolled
-
-    def _count(self, t: NDArray[np.int64], on: NDArray[np.bool_]) -> None:
-        steps = np.diff(t, prepend=t[0] if self.t_last is None else self.t_last)
-        back = steps < 0
-        if back.any():
-            if not self.backwards:
-                at = int(np.argmax(back))
-                self._first_backwards = f"event {self.events + at}, {-int(steps[at])} µs before the one ahead of it"
-            self.backwards += int(np.count_nonzero(back))
-        if self.t_first is None:
-            self.t_first = int(t[0])
-        self.t_last = int(t[-1])
-        self.events += len(t)
-        self.on += int(np.count_nonzero(on))
+def _say_nothing(_: str) -> None:
+    """Damage is counted once, by the reading that made the index."""

@@ -8,14 +8,22 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from evbench.events.stream import EventStream, SensorGeometry
-from evbench.events.windows import fixed_windows, windows_of_chunks
+from evbench.events.windows import LONGEST_PAUSE_US, fixed_windows, windows_of_chunks
 
 SENSOR = SensorGeometry(4, 4)
+FOREVER = 1 << 62
 
 
 def stream_at(t) -> EventStream:
     zero = np.zeros(len(t), np.int64)
     return EventStream.from_arrays(t, zero, zero, zero, SENSOR)
+
+
+def in_chunks(stream, length):
+    """Pieces of a stream, each with the earliest time in those behind it."""
+    for i in range(0, len(stream), length):
+        later = stream.t[i + length :]
+        yield stream[i : i + length], int(later.min()) if len(later) else FOREVER
 
 
 @given(st.lists(st.integers(-50, 400), max_size=40), st.integers(1, 60))
@@ -30,10 +38,30 @@ def test_every_event_is_in_exactly_the_window_of_its_time(times, duration):
 
 @given(st.lists(st.integers(0, 400), max_size=40), st.integers(1, 60), st.integers(1, 12))
 def test_chunks_give_the_windows_of_the_whole(times, duration, length):
-    stream = stream_at(sorted(times))
-    chunks = (stream[i : i + length] for i in range(0, len(stream), length))
+    stream = stream_at(times)
+    chunks = in_chunks(stream, length)
     got = [(w.t0, w.stream.t.tolist()) for w in windows_of_chunks(chunks, duration)]
     assert got == [(w.t0, w.stream.t.tolist()) for w in fixed_windows(stream, duration)]
+
+
+def test_events_that_come_after_their_window_had_to_be_given_out_are_counted():
+    stream = stream_at([*range(400), 5, 390])
+    late = []
+    windows = list(windows_of_chunks(in_chunks(stream, 20), 10, hold=50, on_late=late.append))
+    assert sum(len(window.stream) for window in windows) == 401
+    assert late == [1]
+
+
+def test_a_clock_that_jumps_ahead_leaves_no_windows_in_the_gap():
+    stream = stream_at([3, 12, LONGEST_PAUSE_US + 40, LONGEST_PAUSE_US + 41, 10**15 + 7])
+    expected = [(0, 1), (10, 1), (LONGEST_PAUSE_US + 40, 2), (10**15, 1)]
+    assert [(w.t0, len(w.stream)) for w in fixed_windows(stream, 10)] == expected
+
+
+def test_windows_stop_where_the_caller_says():
+    stream = stream_at(list(range(0, 100, 5)))
+    windows = list(windows_of_chunks(in_chunks(stream, 3), 10, start=30, stop=50))
+    assert [(w.t0, w.stream.t.tolist()) for w in windows] == [(30, [30, 35]), (40, [40, 45])]
 
 
 def test_windows_without_events_are_part_of_the_row():

@@ -13,11 +13,12 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from evbench.events.decoders.source import CHUNK_BYTES, Note, RawChunk, Source, comment_lines, fixed_records
+from evbench.events.decoders.source import Cursor, Note, RawChunk, Source, comment_lines, fixed_records
 from evbench.events.stream import SensorGeometry
 
 MAGIC = b"#!AER-DAT2.0"
 DVS128 = SensorGeometry(128, 128)
+_HEADER_BYTES = 1 << 22
 _DAVIS = {
     "240": SensorGeometry(240, 180),
     "346": SensorGeometry(346, 260),
@@ -38,11 +39,11 @@ def open_aedat2(path: Path) -> Source:
         geometry, split = DVS128, _dvs128_words
     notes = () if davis or "DVS128" in chip else (f"the header names no chip that evbench knows ({chip!r}): DVS128",)
 
-    def chunks(note: Note) -> Iterator[RawChunk]:
-        for block in fixed_records(path, offset, 8, note):
+    def chunks(note: Note, cursor: Cursor) -> Iterator[RawChunk]:
+        for at, block in fixed_records(path, cursor[0] if cursor else offset, 8, note):
             words = np.frombuffer(block, ">u4").reshape(-1, 2)
-            t, x, y, on = split(words[:, 0].astype(np.int64), words[:, 1].astype(np.int64))
-            yield RawChunk(t, geometry.width - 1 - x, geometry.height - 1 - y, on)
+            t, x, y, on, _ = split(words[:, 0].astype(np.int64), words[:, 1].astype(np.int64))
+            yield RawChunk(t, geometry.width - 1 - x, geometry.height - 1 - y, on, (at,))
 
     return Source("AEDAT 2.0", geometry, 32, chunks, notes)
 
@@ -70,7 +71,7 @@ def _read_header(path: Path) -> tuple[int, str]:
         head = b""
         # The header may hold all of jAER's preferences, hundreds of kilobytes; it is read until it ends.
         while True:
-            more = file.read(CHUNK_BYTES)
+            more = file.read(_HEADER_BYTES)
             head += more
             lines, offset = comment_lines(head, b"#")
             if not more or offset < len(head) - (1 << 16):

@@ -17,7 +17,7 @@ import numpy as np
 import zstandard
 
 from evbench.errors import RecordingError
-from evbench.events.decoders.source import Note, RawChunk, Source
+from evbench.events.decoders.source import Cursor, Note, RawChunk, Source
 from evbench.events.stream import SensorGeometry
 
 MAGIC = b"#!AER-DAT4.0"
@@ -40,17 +40,17 @@ def open_aedat4(path: Path) -> Source:
     number, geometry = _event_stream(path, description)
     end = table if table > 0 else None
 
-    def chunks(note: Note) -> Iterator[RawChunk]:
+    def chunks(note: Note, cursor: Cursor) -> Iterator[RawChunk]:
         if end is None:
             note("the recording was not closed properly: it has no table of contents; read packet by packet")
-        for at, payload in _packets(path, offset, end, number, note):
+        for at, payload in _packets(path, cursor[0] if cursor else offset, end, number, note):
             try:
                 events = _events(_decompress(payload, compression))
             except (RuntimeError, ValueError, MemoryError, struct.error, zstandard.ZstdError) as error:
                 note(f"the packet at byte {at} is damaged ({error}); skipped")
                 continue
             yield RawChunk(
-                events["t"], events["x"].astype(np.int64), events["y"].astype(np.int64), events["on"].astype(np.bool_)
+                events["t"].astype(np.int64), events["x"].copy(), events["y"].copy(), events["on"] != 0, (at,)
             )
 
     return Source("AEDAT 4.0", geometry, 0, chunks)

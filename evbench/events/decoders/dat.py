@@ -13,13 +13,16 @@ from pathlib import Path
 import numpy as np
 
 from evbench.errors import RecordingError
-from evbench.events.decoders.source import Note, RawChunk, Source, comment_lines, fixed_records, read_head
+from evbench.events.decoders.source import Cursor, Note, RawChunk, Source, comment_lines, fixed_records, read_head
 from evbench.events.stream import SensorGeometry
 
 GEN1 = SensorGeometry(304, 240)
 """The sensor of DAT files whose header names no size, as Prophesee's own tools take it."""
 
 _HEADER_LIMIT = 1 << 16
+_LOW = np.uint64(0xFFFF_FFFF)
+_FOURTEEN = np.uint32(0x3FFF)
+_ON = np.uint32(1 << 28)
 _CONTRAST_TYPES = (0x00, 0x0C)
 
 
@@ -41,11 +44,18 @@ def open_dat(path: Path) -> Source:
             remedy="Export its CD events as DAT",
         )
 
-    def chunks(note: Note) -> Iterator[RawChunk]:
-        for block in fixed_records(path, offset + 2, 8, note):
-            word = np.frombuffer(block, "<u4").reshape(-1, 2)
-            t, what = word[:, 0].astype(np.int64), word[:, 1].astype(np.int64)
-            yield RawChunk(t, what & 0x3FFF, what >> 14 & 0x3FFF, (what >> 28 & 1) == 1)
+    def chunks(note: Note, cursor: Cursor) -> Iterator[RawChunk]:
+        for at, block in fixed_records(path, cursor[0] if cursor else offset + 2, 8, note):
+            t = (np.frombuffer(block, "<u8") & _LOW).view(np.int64)
+            # Contiguous, because NumPy has vector instructions for nothing else.
+            what = np.frombuffer(block, "<u4")[1::2].copy()
+            yield RawChunk(
+                t,
+                (what & _FOURTEEN).astype(np.uint16),
+                (what >> 14 & _FOURTEEN).astype(np.uint16),
+                what & _ON != 0,
+                (at,),
+            )
 
     geometry = _geometry(lines)
     notes = () if geometry else (f"the header names no sensor size: {GEN1.width}x{GEN1.height} assumed",)

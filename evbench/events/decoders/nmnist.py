@@ -11,7 +11,7 @@ from pathlib import Path
 
 import numpy as np
 
-from evbench.events.decoders.source import CHUNK_BYTES, Note, RawChunk, Source, fixed_records, read_head
+from evbench.events.decoders.source import Cursor, Note, RawChunk, Source, fixed_records, read_head
 from evbench.events.stream import SensorGeometry
 
 SENSORS = (SensorGeometry(34, 34), SensorGeometry(128, 128), SensorGeometry(240, 180), SensorGeometry(256, 240))
@@ -23,6 +23,7 @@ _RECORD = 5
 _ENOUGH = 64
 _TEXT = bytes(range(32, 127)) + b"\t\n\r"
 _LONG_PAUSE_US = 1 << 17
+_GEOMETRY_BYTES = 1 << 22
 
 
 def open_nmnist(path: Path) -> Source:
@@ -31,9 +32,10 @@ def open_nmnist(path: Path) -> Source:
     The file does not name its sensor: it is the smallest of `SENSORS` that holds all but one event in a hundred.
     """
 
-    def chunks(note: Note) -> Iterator[RawChunk]:
-        passed = 0
-        for block in fixed_records(path, 0, _RECORD, note):
+    def chunks(note: Note, cursor: Cursor) -> Iterator[RawChunk]:
+        start, passed = cursor or (0, 0)
+        for at, block in fixed_records(path, start, _RECORD, note):
+            here = (at, passed)
             byte = np.frombuffer(block, np.uint8).reshape(-1, _RECORD).astype(np.int64)
             t = (byte[:, 2] & 0x7F) << 16 | byte[:, 3] << 8 | byte[:, 4]
             overflow = byte[:, 1] == _OVERFLOW_ROW
@@ -42,7 +44,7 @@ def open_nmnist(path: Path) -> Source:
                 t = t + moved * _OVERFLOW_US
                 passed = int(moved[-1])
             event = ~overflow
-            yield RawChunk(t[event], byte[event, 0], byte[event, 1], byte[event, 2] > 127)
+            yield RawChunk(t[event], byte[event, 0], byte[event, 1], byte[event, 2] > 127, here)
 
     return Source("N-MNIST", _geometry(path), 23, chunks)
 
@@ -67,7 +69,7 @@ def looks_like_nmnist(head: bytes) -> bool:
 
 
 def _geometry(path: Path) -> SensorGeometry:
-    head = read_head(path, CHUNK_BYTES)
+    head = read_head(path, _GEOMETRY_BYTES)
     byte = np.frombuffer(head, np.uint8, len(head) // _RECORD * _RECORD).reshape(-1, _RECORD)
     x, y = byte[byte[:, 1] != _OVERFLOW_ROW, :2].T
     for sensor in SENSORS:
