@@ -19,7 +19,7 @@ from evbench.events.voxel import voxelize
 from evbench.graph.execute import execute
 from evbench.graph.model import Add, IntegerGraph, Operator
 from evbench.graph.onnx import OnnxSession
-from evbench.parity import ParityReport, ReferenceExecution, compare
+from evbench.parity import Pair, ParityReport, ReferenceExecution, compare
 from tests.graph.networks import float_graph, random_graph, residual_graph, sparse_windows
 
 GRAPH = residual_graph(1, size=(32, 32))
@@ -190,7 +190,23 @@ def test_too_many_ties_do_not_pass() -> None:
     assert pair.ties > 1e-4 * pair.elements
     assert not replace(pair, max_logit_deviation=0.0).passes(float_network=False)
     assert replace(pair, max_logit_deviation=0.0, ties=3).passes(float_network=False)
-    assert not replace(pair, max_logit_deviation=0.011, ties=3).passes(float_network=False)
+
+
+def test_logits_may_be_farther_apart_behind_a_tie_but_not_on_equal_inputs() -> None:
+    pair = Pair("reference", "torch", 100_000, 18, 2, 0.011, False, None, ties=1, own_logit_deviation=1e-6)
+    assert pair.passes(float_network=False)
+    assert not replace(pair, ties=0).passes(float_network=False)
+    assert not replace(pair, max_logit_deviation=0.051).passes(float_network=False)
+    assert not replace(pair, own_logit_deviation=0.011).passes(float_network=False)
+
+
+def test_logits_of_a_float_execution_are_held_to_its_own_inputs() -> None:
+    def shift(values: dict[str, NDArray[Any]]) -> None:
+        values[GRAPH.outputs[0]] += np.float32(0.02)
+
+    report = against_reference(Fake("torch", GRAPH, shift))
+    assert not report.passed
+    assert report.pairs[0].own_logit_deviation == pytest.approx(0.02, rel=1e-3)
 
 
 def test_every_difference_of_unoptimised_onnx_runtime_is_explained() -> None:
