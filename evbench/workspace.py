@@ -106,6 +106,12 @@ def open_workspace(root: Path | str | None = None) -> Workspace:
                 where=f"A file is in the way of {error.filename}",
                 remedy="Choose another folder with --workspace or EVBENCH_WORKSPACE",
             ) from None
+        except FileNotFoundError as error:
+            raise WorkspaceError(
+                "The workspace's folder cannot be created",
+                where=f"{chosen}: {error.strerror}",
+                remedy="Choose another folder with --workspace or EVBENCH_WORKSPACE",
+            ) from None
         ignore = chosen / ".gitignore"
         if not ignore.exists():
             ignore.write_text("*\n")

@@ -33,6 +33,12 @@ def test_a_file_in_the_way_of_the_folder_is_named(tmp_path: Path) -> None:
         open_workspace(tmp_path / "taken" / "below")
 
 
+def test_a_folder_that_the_system_cannot_make_is_named(tmp_path: Path) -> None:
+    (tmp_path / "nowhere").symlink_to("/proc/self/no-such-folder/below")
+    with pytest.raises(WorkspaceError, match=r"cannot be created.*nowhere"):
+        open_workspace(tmp_path / "nowhere" / "workspace")
+
+
 def test_an_unwritable_workspace_is_one_sentence_with_a_remedy(tmp_path: Path) -> None:
     locked = tmp_path / "locked"
     locked.mkdir(mode=0o555)

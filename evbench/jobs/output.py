@@ -61,8 +61,9 @@ def follow_to_the_end(workspace: Workspace, job_id: int, as_json: bool) -> None:
         console(stderr=True).print(f"Job {job_id} is cancelled; {hint}", highlight=False)
         raise
     if job.state != "done":
+        how = "failed" if job.state == "failed" else f"was {job.state}"
         raise JobError(
-            f"Job {job_id} is {job.state}: {(job.error or '').rstrip('.')}",
+            f"Job {job_id} {how}: {(job.error or '').rstrip('.')}",
             remedy=f"See `evbench jobs logs {job_id}`; `evbench jobs resume {job_id}` goes on where it stopped",
         )
     show_result(Store(workspace), job, as_json)
