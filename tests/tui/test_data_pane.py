@@ -2,6 +2,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
+import pytest
 from textual.widgets import Input, Tree
 from tui_helpers import press, settle, text_of
 
@@ -10,6 +11,7 @@ from evbench.events.voxel import voxelize
 from evbench.events.windows import fixed_windows
 from evbench.tui.app import Workbench
 from evbench.tui.dialogs import PathDialog
+from evbench.tui.panes import data as data_pane
 from evbench.tui.panes.data import DataPane
 from evbench.tui.state.recordings import read_folder, read_recording, read_window
 from evbench.tui.widgets.voxel_view import VoxelView
@@ -113,6 +115,20 @@ async def test_a_folder_that_is_missing_stays_listed_with_the_reason(workspace: 
         await settle(pilot)
         assert "gone  not found" in labels(app)
         assert isinstance(app.pane, DataPane)
+
+
+async def test_a_fault_in_a_decoder_is_said_and_ends_nothing(
+    workspace: Workspace, data: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def stumble(path: Path) -> None:
+        raise TypeError("no such cursor")
+
+    monkeypatch.setattr(data_pane, "read_recording", stumble)
+    app = Workbench(workspace, data)
+    async with app.run_test(size=(120, 40)) as pilot:
+        await settle(pilot)
+        assert "TypeError: no such cursor" in text_of(app, "#summary")
+        assert "✗ circle.dat" in labels(app)
 
 
 def test_windows_are_the_ones_that_training_sees(data: Path) -> None:

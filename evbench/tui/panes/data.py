@@ -166,6 +166,10 @@ class DataPane(Pane):
                 recording = read_recording(path)
             except TROUBLE as error:
                 self.post_message(RecordingBroken(path, str(error)))
+            except Exception as error:
+                # Any file can be opened here: one that a decoder stumbles over must not end the workbench.
+                fault = f"This is a fault of evbench, not of the file: {type(error).__name__}: {error}"
+                self.post_message(RecordingBroken(path, fault))
             else:
                 self.post_message(RecordingRead(recording))
 

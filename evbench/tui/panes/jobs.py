@@ -25,6 +25,7 @@ from evbench.tui.widgets.loss_plot import LossPlot
 from evbench.tui.widgets.stage_list import STATE_STYLES, StageList
 
 _EVERY = 0.25
+_WIDE = 110
 _DIM = "#8a93a6"
 _COLUMNS = (("job", 3), ("recipe", 21), ("state", 11), ("progress", 12), ("stage", 8), ("time", 9), ("board", 18))
 _TEACH = """No job has run in this workspace yet.
@@ -64,9 +65,6 @@ class JobsPane(Pane):
         yield LogView(id="log")
 
     def on_mount(self) -> None:
-        table = self.query_one(DataTable)
-        for name, width in _COLUMNS:
-            table.add_column(name, key=name, width=width)
         self._fill()
         self.set_interval(_EVERY, self._poll)
 
@@ -92,6 +90,7 @@ class JobsPane(Pane):
             self.query_one(part).display = bool(jobs)
         self.query_one("#no-jobs").display = not jobs and self._jobs.read
         keys = [str(job.id) for job in jobs]
+        self._set_columns(table)
         if keys != [key.value for key in table.rows]:
             table.clear()
             for job in jobs:
@@ -108,6 +107,19 @@ class JobsPane(Pane):
                         table.update_cell(str(job.id), name, cell)
         self._drawn = {job.id: job for job in jobs}
 
+    def _set_columns(self, table: DataTable[Text]) -> None:
+        """Long names of recipes are worth more room where there is some."""
+        widths = dict(_COLUMNS)
+        if self.app.size.width >= _WIDE:
+            widths["recipe"] = 34
+        if {str(key.value): column.width for key, column in table.columns.items()} != widths:
+            table.clear(columns=True)
+            for name, width in widths.items():
+                table.add_column(name, key=name, width=width)
+
+    def on_resize(self) -> None:
+        self._fill()
+
     def _cells(self, job: JobEntry) -> list[Text]:
         seconds = job.seconds(self.clock())
         style = STATE_STYLES[job.state]
@@ -115,7 +127,7 @@ class JobsPane(Pane):
         progress.append(f" {job.progress * 100:3.0f} %", _DIM)
         return [
             Text(str(job.id), "bold"),
-            Text(job.recipe if job.kind == "run" else f"profile {job.recipe}"),
+            Text(job.recipe if job.kind == "run" else f"profile {job.recipe}", no_wrap=True, overflow="ellipsis"),
             Text(job.state, style),
             progress,
             Text(job.stage.partition(" ")[0]),

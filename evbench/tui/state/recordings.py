@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import re
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -23,6 +24,7 @@ BINS = (1, 2, 3, 4, 5, 8, 10)
 
 _SPANS = 400
 _DEPTH = 4
+_MOST_ENTRIES = 20_000
 _LARGEST_SIDE = 256
 
 
@@ -99,7 +101,7 @@ def read_folder(path: Path, name: str | None = None) -> FolderState:
     if not path.is_dir():
         return FolderState(name, path, note="not found")
     try:
-        found = _listed(path, name) if any(path.glob("train*.txt")) else _folder(path, name, 0)
+        found = _listed(path, name) if any(path.glob("train*.txt")) else _folder(path, name)
     except OSError as error:
         return FolderState(name, path, note=error.strerror or "cannot be read")
     return found if found.recordings else replace(found, note="no recordings")
@@ -113,7 +115,7 @@ def _listed(path: Path, name: str) -> FolderState:
     try:
         dataset = load_dataset(DatasetSettings(name="nmnist-lists"), path)
     except EvbenchError:
-        return _folder(path, name, 0)
+        return _folder(path, name)
     sorted_in: dict[str, dict[str, list[Path]]] = {}
     for recording in dataset.recordings:
         if recording.path is not None:
@@ -130,17 +132,29 @@ def _listed(path: Path, name: str) -> FolderState:
     return FolderState(name, path, tuple(splits))
 
 
-def _folder(path: Path, name: str, depth: int) -> FolderState:
-    folders, files = [], []
-    for entry in sorted(path.iterdir(), key=_natural):
-        if entry.name.startswith("."):
-            continue
-        if entry.is_dir():
-            if depth < _DEPTH and (below := _folder(entry, entry.name, depth + 1)).recordings:
-                folders.append(below)
-        elif entry.suffix.lower() in SUFFIXES:
-            files.append(entry)
-    return FolderState(name, path, tuple(folders), tuple(files))
+def _folder(path: Path, name: str) -> FolderState:
+    """A folder as it lies on the disk, some levels deep; of a very large one not everything is looked at."""
+    seen = 0
+
+    def look(path: Path, name: str, depth: int) -> FolderState:
+        nonlocal seen
+        folders: list[FolderState] = []
+        files: list[Path] = []
+        for entry in sorted(path.iterdir(), key=_natural):
+            seen += 1
+            if seen > _MOST_ENTRIES:
+                break
+            if entry.name.startswith("."):
+                continue
+            if entry.is_dir():
+                below = look(entry, entry.name, depth + 1) if depth < _DEPTH and os.access(entry, os.R_OK) else None
+                if below is not None and below.recordings:
+                    folders.append(below)
+            elif entry.suffix.lower() in SUFFIXES:
+                files.append(entry)
+        return FolderState(name, path, tuple(folders), tuple(files))
+
+    return look(path, name, 0)
 
 
 def _natural(path: Path) -> list[tuple[int, str]]:

@@ -12,11 +12,11 @@ from textual.binding import BindingType
 from textual.containers import Vertical
 from textual.widgets import Input, RichLog
 
-_SHOWN = 2000
+_SHOWN = 500
 
 
 class LogView(Vertical):
-    """The tail of a log; while a search is written only the lines that hold it are shown."""
+    """The last lines of a log; while there is a search, the last of all its lines that hold the words."""
 
     BINDINGS: ClassVar[list[BindingType]] = [("escape", "end_search", "End search")]
 
@@ -35,7 +35,7 @@ class LogView(Vertical):
 
     def show(self, lines: Sequence[str]) -> None:
         """Show these lines; when they only go on from the ones before, nothing jumps."""
-        new = tuple(lines[-_SHOWN:])
+        new = tuple(lines)
         grown = new[: len(self._written)] == self._written
         fresh = new[len(self._written) :] if grown else new
         if not grown:
@@ -76,7 +76,7 @@ class LogView(Vertical):
     def _write(self, lines: Sequence[str]) -> None:
         log = self.query_one(RichLog)
         found = [line for line in lines if self._wanted.lower() in line.lower()]
-        for line in found:
+        for line in found[-_SHOWN:]:
             text = Text(line)
             if self._wanted:
                 text.highlight_words([self._wanted], "#0f1117 on #ffb000", case_sensitive=False)

@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from evbench.tui.state.queue import JobEntry
 
 _DIM = "#8a93a6"
+_ROOM_FOR_RESULTS = 60
 STATE_STYLES = {
     "queued": _DIM,
     "running": "#ffb000",
@@ -57,7 +58,7 @@ class StageList(VerticalScroll):
         said.update(Text(error, "#ff5c8a"))
         said.display = bool(error)
         width = max((len(_title(stage)) for stage in stages), default=0)
-        lines = [line for stage in stages for line in _lines(stage, width)]
+        lines = [line for stage in stages for line in _lines(stage, width, self.size.width >= _ROOM_FOR_RESULTS)]
         self.query_one(".stage-lines", Static).update(Text("\n", no_wrap=True, overflow="ellipsis").join(lines))
         active = next((number for number, line in enumerate(lines) if line.plain.startswith("▶")), None)
         if active is not None and active != self._active:
@@ -69,7 +70,7 @@ def _title(stage: StageRow) -> str:
     return f"{stage.name} {stage.approach}".rstrip()
 
 
-def _lines(stage: StageRow, width: int) -> list[Text]:
+def _lines(stage: StageRow, width: int, results: bool) -> list[Text]:
     sign, style = _SIGNS[stage.state]
     line = Text(f"{sign} ", style)
     line.append(_title(stage).ljust(width), "#c6ccd8" if stage.state != "waiting" else _DIM)
@@ -80,5 +81,6 @@ def _lines(stage: StageRow, width: int) -> list[Text]:
         line.append("  reused", _DIM)
     elif stage.state == "done" and stage.started and stage.finished:
         line.append(f" {numbers.elapsed(stage.finished - stage.started):>7}", _DIM)
-    line.append(f"  {stage.message}", _DIM)
+    if results:
+        line.append(f"  {stage.message}", _DIM)
     return [line]
