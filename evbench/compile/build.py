@@ -11,7 +11,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
-from evbench.compile.generate import Generated, generate, quoted
+from evbench.compile.generate import Generated, generate, quoted, scratch_bytes
 from evbench.compile.image import read_image
 from evbench.compile.linker import ARENAS, STACK_BYTES, linker_script
 from evbench.compile.objects import Compilation, compile_objects
@@ -60,7 +60,7 @@ def build_firmware(graph: IntegerGraph, board: BoardProfile, directory: Path) ->
     when the board's port is unknown or when no compiler is there, WorkspaceError when `directory` cannot be written.
     """
     port = _port(board)
-    plan = plan_memory(graph, arena_capacity(board))
+    plan = plan_memory(graph, arena_capacity(board, scratch_bytes(graph)))
     generated = generate(graph, plan)
     toolchain = find_toolchain(board.toolchain)
     sources = _sources(generated, port)
@@ -88,11 +88,11 @@ def build_firmware(graph: IntegerGraph, board: BoardProfile, directory: Path) ->
     return _describe(graph, plan, board, final, identity, toolchain)
 
 
-def arena_capacity(board: BoardProfile) -> dict[str, int]:
-    """Bytes that activations may use per region, in the order of preference."""
+def arena_capacity(board: BoardProfile, scratch: int = 0) -> dict[str, int]:
+    """Bytes that activations may use per region, in the order of preference; `scratch` bytes of DTCM are spoken for."""
     room = {region: board.memory[region].size for region in ARENAS if region in board.memory}
     if "dtcm" in room:
-        room["dtcm"] = max(0, room["dtcm"] - DTCM_RESERVE)
+        room["dtcm"] = max(0, room["dtcm"] - DTCM_RESERVE - scratch)
     return room
 
 

@@ -6,13 +6,17 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from evbench.compile.layers import Call, Constants, float_literal, lower_operator
+from evbench.compile.layers import Call, Constants, float_literal, lower_operator, scratch_words
 from evbench.errors import BuildError
 from evbench.graph.memory import MemoryPlan
 from evbench.graph.model import IntegerGraph, Tensor
 from evbench.graph.validate import validate
 
 LINK_OUTPUTS = 240  # float32 values that fit one RESULT frame
+PARTS = {  # kernels that other kernels call
+    "ev_conv2d_u8s8": ("ev_multiply_pairs",),
+    "ev_conv2d_s8s8": ("ev_multiply_pairs",),
+}
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,7 +60,9 @@ def generate(graph: IntegerGraph, plan: MemoryPlan, directory: Path | None = Non
         "weights.S": _WEIGHTS.encode(),
         "weights.bin": constants.content(),
     }
-    generated = Generated(files, tuple(sorted({call.kernel for call in calls})), constant_bytes)
+    kernels = {call.kernel for call in calls}
+    kernels |= {part for kernel in kernels for part in PARTS.get(kernel, ())}
+    generated = Generated(files, tuple(sorted(kernels)), constant_bytes)
     if directory is not None:
         generated.write(directory)
     return generated
@@ -66,6 +72,11 @@ def quoted(text: str) -> str:
     """A C string literal."""
     plain = "".join(c if c.isascii() and c.isprintable() and c not in '"\\?' else "_" for c in text)
     return f'"{plain}"'
+
+
+def scratch_bytes(graph: IntegerGraph) -> int:
+    """Bytes of DTCM that the kernels of `graph` share while they run, besides the arenas."""
+    return 4 * max((scratch_words(graph, operator) for operator in graph.operators), default=0)
 
 
 def output_size(graph: IntegerGraph) -> int:
@@ -104,6 +115,8 @@ def _source(graph: IntegerGraph, plan: MemoryPlan, calls: list[Call], index: Map
     arenas = [
         f'static uint8_t arena_{region}[{size}] EV_REGION("{region}");' for region, size in plan.peak.items() if size
     ]
+    if scratch := scratch_bytes(graph):
+        arenas.append(f'static uint32_t scratch[{scratch // 4}] EV_REGION("dtcm");')
     places = [
         f"#define TENSOR_{number} ((void *)(arena_{plan.placements[name].region} + {plan.placements[name].offset}))"
         for name, number in index.items()

@@ -23,6 +23,9 @@ from evbench.graph.model import (
     Tensor,
 )
 
+SCRATCH_WORDS = 16 * 1024
+"""Most words of DTCM that kernels share for widened weights, where a layer can do with less than it would like."""
+
 
 @dataclass(frozen=True, slots=True)
 class Call:
@@ -80,6 +83,21 @@ def lower_operator(
             )
 
 
+def scratch_words(graph: IntegerGraph, operator: Operator) -> int:
+    """Words of scratch that a layer's kernel uses, as `layout_of` in firmware/kernels/ev_conv2d_integer.h divides them:
+    two pixels' taps, one row of taps as bytes, and as many channels' weights as fit SCRATCH_WORDS, at least three.
+    """
+    if not isinstance(operator, Conv2d) or operator.weight.dtype.kind == "f" or operator.groups > 1:
+        return 0
+    outputs, channels, height, width = operator.weight.shape
+    row = channels * width
+    steps = (height * ((row + 1) // 2) + 1) // 2
+    before = 4 * steps + (row + 3) // 4
+    behind = 2  # the inner loop reads ahead
+    least, most = (int(before + 2 * steps * max(2, count) + behind) for count in (min(outputs, 3), outputs))
+    return max(least, min(most, SCRATCH_WORDS))
+
+
 @dataclass(frozen=True, slots=True)
 class _Layer:
     graph: IntegerGraph
@@ -100,10 +118,13 @@ class _Layer:
             self._plain_counts()
             fields |= {"bias": self.constants.add(operator.bias), "relu": str(int(operator.relu))}
             return self._call(f"{family}_{given.dtype}f32", "ev_conv2d_f32", fields, f"{source}, {target}")
+        words = scratch_words(self.graph, operator)
         fields |= {
             "bias": self.constants.add(self._folded(operator)),
             "in_zero": str(given.zero_point),
             "out": self._requant(operator.relu),
+            "scratch": "scratch" if words else "0",
+            "scratch_words": str(words),
         }
         return self._call(f"{family}_{given.dtype}s8", "ev_conv2d_s8", fields, f"{source}, {target}")
 

@@ -1,97 +1,115 @@
-/* Body of the integer convolutions. The including file defines EV_KERNEL, its name, and EV_INPUT, the input's type.
+/* Body of the integer convolutions. The including file defines EV_KERNEL, its name, and EV_WIDEN_INPUT, which widens
+ * the input's type.
  *
- * Four outputs share every load of an input value. For one row of taps the channels of neighbouring pixels lie side by
- * side both in the image and in the weights, so a row is a single dot product. */
-#include "ev_requantise.h"
+ * Weights are widened into the scratch once per layer, in tiles of output channels that fit it; the taps of two output
+ * pixels at a time are gathered beside them. Taps outside the image hold the zero point, which the bias takes away. */
+#include "ev_pairs.h"
 #include "ev_taps.h"
 
-static inline void dot4(const EV_INPUT *input, const int8_t *weight, int32_t step, int32_t count, int32_t *acc) {
-    const int8_t *w0 = weight, *w1 = weight + step, *w2 = w1 + step, *w3 = w2 + step;
-    int32_t a0 = acc[0], a1 = acc[1], a2 = acc[2], a3 = acc[3];
-    for (int32_t i = 0; i < count; i++) {
-        int32_t x = input[i];
-        a0 += x * w0[i];
-        a1 += x * w1[i];
-        a2 += x * w2[i];
-        a3 += x * w3[i];
-    }
-    acc[0] = a0;
-    acc[1] = a1;
-    acc[2] = a2;
-    acc[3] = a3;
+/* The scratch, in words: two pixels, a row of taps as bytes, weights. Where the inner loop reads ahead it stays inside:
+ * evbench.compile.layers allows for two words behind the weights. */
+typedef struct {
+    int32_t row, pairs, steps; /* values in a row of taps; words per pixel, padded to whole steps of two */
+    uint32_t *pixels, *weight;
+    uint8_t *edge;
+    int32_t channels; /* that fit at once */
+} ev_layout;
+
+static inline ev_layout layout_of(const ev_conv2d_s8 *layer) {
+    const ev_window *window = &layer->window;
+    ev_layout layout;
+    layout.row = window->kernel_w * window->in_c;
+    layout.pairs = window->kernel_h * ev_pairs_of(layout.row);
+    layout.steps = (layout.pairs + 1) / 2;
+    layout.pixels = layer->scratch;
+    layout.edge = (uint8_t *)(layer->scratch + 4 * layout.steps);
+    layout.weight = layer->scratch + 4 * layout.steps + (layout.row + 3) / 4;
+    layout.channels = (layer->scratch_words - (int32_t)(layout.weight - layer->scratch) - 2) / (2 * layout.steps);
+    return layout;
 }
 
-static inline int32_t dot1(const EV_INPUT *input, const int8_t *weight, int32_t count, int32_t acc) {
-    for (int32_t i = 0; i < count; i++) {
-        acc += input[i] * weight[i];
-    }
-    return acc;
-}
-
-/* Sum of one output's weights over the taps outside the image: the bias holds -in_zero times the sum over all taps. */
-static inline int32_t outside(const ev_window *window, const int8_t *weight, ev_taps rows, ev_taps columns) {
-    int32_t sum = 0;
-    for (int32_t ky = 0; ky < window->kernel_h; ky++) {
-        for (int32_t kx = 0; kx < window->kernel_w; kx++) {
-            int inside = ky >= rows.first && ky < rows.last && kx >= columns.first && kx < columns.last;
-            for (int32_t c = 0; c < window->in_c; c++) {
-                sum += inside ? 0 : *weight;
-                weight++;
+static void widen_weights(const ev_layout *layout, int32_t rows, const int8_t *weight, int32_t channels) {
+    uint32_t *block = layout->weight;
+    while (channels > 0) {
+        const int32_t width = channels == 3 || channels > 4 ? 3 : 2;
+        for (int32_t c = 0; c < width; c++) {
+            uint32_t *to = block + c;
+            for (int32_t ky = 0; ky < rows && c < channels; ky++) {
+                to = ev_widen_s8((const uint8_t *)weight, layout->row, to, width);
+                weight += layout->row;
+            }
+            for (uint32_t *end = block + 2 * layout->steps * width + c; to < end; to += width) {
+                *to = 0;
             }
         }
+        block += 2 * layout->steps * width;
+        channels -= width;
     }
-    return sum;
 }
 
-static inline int covers(const ev_window *window, ev_taps rows, ev_taps columns) {
-    return rows.last - rows.first == window->kernel_h && columns.last - columns.first == window->kernel_w;
+/* One row of taps that lies partly outside the image. */
+static const uint8_t *edge_row(const ev_layout *layout, const ev_conv2d_s8 *layer, const uint8_t *image_row,
+                               int32_t start) {
+    const int32_t first = start * layer->window.in_c, size = layer->window.in_w * layer->window.in_c;
+    for (int32_t i = 0; i < layout->row; i++) {
+        const int inside = first + i >= 0 && first + i < size;
+        layout->edge[i] = inside ? image_row[first + i] : (uint8_t)layer->in_zero;
+    }
+    return layout->edge;
+}
+
+static inline void gather(const ev_layout *layout, const ev_conv2d_s8 *layer, const uint8_t *input, int32_t y,
+                          int32_t x, uint32_t *to) {
+    const ev_window *window = &layer->window;
+    const int32_t image_row = window->in_w * window->in_c;
+    const int32_t top = y * window->stride_h - window->pad_top, left = x * window->stride_w - window->pad_left;
+    const int whole = left >= 0 && left + window->kernel_w <= window->in_w;
+    const uint32_t *end = to + 4 * layout->steps;
+    for (int32_t ky = 0; ky < window->kernel_h; ky++) {
+        const int inside = top + ky >= 0 && top + ky < window->in_h;
+        const uint8_t *row = input + (inside ? top + ky : 0) * image_row;
+        row = inside && whole ? row + left * window->in_c : edge_row(layout, layer, row, inside ? left : window->in_w);
+        to = EV_WIDEN_INPUT(row, layout->row, to, 2);
+    }
+    if (to < end) {
+        *to = 0;
+    }
 }
 
 void EV_KERNEL(const ev_conv2d_s8 *layer, const EV_INPUT *input, uint8_t *output) {
     const ev_window *window = &layer->window;
-    const int32_t tap_row = window->kernel_w * window->in_c;
-    const int32_t tap_all = window->kernel_h * tap_row;
-    const int32_t image_row = window->in_w * window->in_c;
-    for (int32_t y = 0; y < window->out_h; y++) {
-        ev_taps rows = ev_taps_at(y, window->stride_h, window->pad_top, window->kernel_h, window->in_h);
-        for (int32_t x = 0; x < window->out_w; x++) {
-            ev_taps columns = ev_taps_at(x, window->stride_w, window->pad_left, window->kernel_w, window->in_w);
-            const EV_INPUT *corner =
-                input + (rows.start + rows.first) * image_row + (columns.start + columns.first) * window->in_c;
-            const int32_t skipped = rows.first * tap_row + columns.first * window->in_c;
-            const int32_t count = (columns.last - columns.first) * window->in_c;
-            const int whole = layer->in_zero == 0 || covers(window, rows, columns);
-            int32_t o = 0;
-            for (; o + 4 <= window->out_c; o += 4) {
-                int32_t acc[4] = {layer->bias[o], layer->bias[o + 1], layer->bias[o + 2], layer->bias[o + 3]};
-                const EV_INPUT *pixels = corner;
-                const int8_t *weight = layer->weight + o * tap_all + skipped;
-                for (int32_t ky = rows.first; ky < rows.last; ky++) {
-                    dot4(pixels, weight, tap_all, count, acc);
-                    pixels += image_row;
-                    weight += tap_row;
-                }
-                for (int32_t k = 0; k < 4; k++) {
-                    if (!whole) {
-                        acc[k] += layer->in_zero * outside(window, layer->weight + (o + k) * tap_all, rows, columns);
-                    }
-                    *output++ = ev_requantise(&layer->out, o + k, acc[k]);
-                }
+    const ev_layout layout = layout_of(layer);
+    const uint8_t *image = (const uint8_t *)input;
+    const int32_t pixels = window->out_h * window->out_w;
+    struct ev_pairs work = {.pixels = layout.pixels, .weight = layout.weight, .steps = layout.steps};
+    work.zero = layer->out.zero;
+    work.low = (float)(layer->out.low - layer->out.zero);
+    work.high = (float)(layer->out.high - layer->out.zero);
+    work.plain = layer->out.zero == 0 && layer->out.low == 0;
+    for (int32_t done = 0, tile; done < window->out_c; done += tile) {
+        const int32_t left = window->out_c - done;
+        tile = layout.channels < left ? layout.channels : left;
+        tile -= left - tile == 1; /* one channel alone would waste half a block */
+        widen_weights(&layout, window->kernel_h, layer->weight + done * window->kernel_h * layout.row, tile);
+        work.bias = layer->bias + done;
+        work.multiplier = layer->out.multiplier + done;
+        work.twos = tile == 1 ? 0 : tile % 3 == 0 ? 0 : 3 - tile % 3;
+        work.threes = tile == 1 ? 0 : (tile - 2 * work.twos) / 3;
+        int32_t y = 0, x = 0;
+        for (int32_t pixel = 0; pixel < pixels; pixel += 2) {
+            uint8_t *first = output + pixel * window->out_c + done;
+            const int single = pixel + 1 == pixels;
+            gather(&layout, layer, image, y, x, layout.pixels);
+            if (!single && ++x == window->out_w) {
+                x = 0;
+                y++;
             }
-            for (; o < window->out_c; o++) {
-                int32_t acc = layer->bias[o];
-                const EV_INPUT *pixels = corner;
-                const int8_t *weight = layer->weight + o * tap_all + skipped;
-                for (int32_t ky = rows.first; ky < rows.last; ky++) {
-                    acc = dot1(pixels, weight, count, acc);
-                    pixels += image_row;
-                    weight += tap_row;
-                }
-                if (!whole) {
-                    acc += layer->in_zero * outside(window, layer->weight + o * tap_all, rows, columns);
-                }
-                *output++ = ev_requantise(&layer->out, o, acc);
+            gather(&layout, layer, image, y, x, layout.pixels + 1);
+            if (++x == window->out_w) {
+                x = 0;
+                y++;
             }
+            ev_multiply_pairs(&work, first, single ? first : first + window->out_c);
         }
     }
 }

@@ -25,13 +25,16 @@ typedef struct {
 } ev_requant;
 
 /* weight: [out_c][kernel_h][kernel_w][in_c], depthwise: [kernel_h][kernel_w][channel].
- * bias: [out_c], with in_zero * (sum of the channel's weights) already subtracted. */
+ * bias: [out_c], with in_zero * (sum of the channel's weights) already subtracted.
+ * scratch: memory that layers share, fastest in DTCM; evbench.compile.layers says how much a layer needs. */
 typedef struct {
     ev_window window;
     const int8_t *weight;
     const int32_t *bias;
     int32_t in_zero;
     ev_requant out;
+    uint32_t *scratch;
+    int32_t scratch_words;
 } ev_conv2d_s8;
 
 /* Weights as above, in float32; relu is 0 or 1. */
@@ -80,6 +83,10 @@ typedef struct {
     float scale_a, scale_b, scale;
     int32_t zero, low, high;
 } ev_add;
+
+/* Inner loop of the integer convolutions: one tile of channels of two pixels. ev_pairs.h defines what it reads. */
+struct ev_pairs;
+void ev_multiply_pairs(const struct ev_pairs *work, uint8_t *first, uint8_t *second);
 
 void ev_conv2d_u8s8(const ev_conv2d_s8 *layer, const uint8_t *input, uint8_t *output);
 void ev_conv2d_s8s8(const ev_conv2d_s8 *layer, const int8_t *input, uint8_t *output);

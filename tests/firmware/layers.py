@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from evbench.compile.layers import scratch_words
 from evbench.graph.execute import multipliers
 from evbench.graph.model import Conv2d, DType, GlobalAveragePool, IntegerGraph, Linear, Operator, Tensor
 
@@ -26,6 +27,7 @@ class Requant(ctypes.Structure):
 
 class IntegerConv(ctypes.Structure):
     _fields_ = [("window", Window), ("weight", POINTER), ("bias", POINTER), ("in_zero", I32), ("out", Requant)]
+    _fields_ += [("scratch", POINTER), ("scratch_words", I32)]
 
 
 class FloatConv(ctypes.Structure):
@@ -94,7 +96,10 @@ class Caller:
         if operator.weight.dtype.kind == "f":
             return FloatConv(window, self._keep(weight), self._keep(operator.bias), operator.relu)
         zero = self.sources[0].zero_point
-        return IntegerConv(window, self._keep(weight), self._bias(operator), zero, self.requant(operator.relu))
+        words = scratch_words(self.graph, operator)
+        scratch = self._keep(np.zeros(words, np.uint32))
+        out = self.requant(operator.relu)
+        return IntegerConv(window, self._keep(weight), self._bias(operator), zero, out, scratch, words)
 
     def linear(self, operator: Linear) -> ctypes.Structure:
         outputs, inputs = operator.weight.shape

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import ctypes
 from typing import Any
+from unittest import mock
 
 import numpy as np
 import pytest
@@ -11,6 +12,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from numpy.typing import NDArray
 
+from evbench.compile import layers as lowering
 from evbench.graph.execute import run_operator
 from evbench.graph.model import Add, Conv2d, DType, GlobalAveragePool, Linear, MaxPool2d, Tensor
 from tests.firmware.layers import Caller, Window
@@ -113,6 +115,13 @@ def check_convolution(kernels: ctypes.CDLL, case: tuple[Conv2d, Tensor, Tensor, 
 @given(case=convolutions(depthwise=False, floats=False))
 def test_integer_convolution_equals_the_reference(kernels: ctypes.CDLL, case: Any) -> None:
     check_convolution(kernels, case)
+
+
+@MANY
+@given(case=convolutions(depthwise=False, floats=False))
+def test_integer_convolution_with_little_scratch_equals_the_reference(kernels: ctypes.CDLL, case: Any) -> None:
+    with mock.patch.object(lowering, "SCRATCH_WORDS", 0):  # three channels at a time
+        check_convolution(kernels, case)
 
 
 @MANY
