@@ -193,8 +193,8 @@ def size(count: int) -> str:
     return f"{count / 1024:.0f} KiB" if count < 1024**2 else f"{count / 1024**2:.2f} MiB"
 
 
-def percent(fraction: float) -> str:
-    return f"{100 * fraction:.1f} %"
+def percent(fraction: float | None) -> str:
+    return "-" if fraction is None else f"{100 * fraction:.1f} %"
 
 
 def interval(bounds: Sequence[float]) -> str:

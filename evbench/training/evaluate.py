@@ -93,12 +93,16 @@ def accuracy(logits: NDArray[np.floating], labels: NDArray[np.integer], recordin
 
 
 def as_row(figures: Mapping[str, Any]) -> dict[str, Any]:
-    """The accuracy of a report's row from `Accuracy.to_json()`, as a model's card keeps it."""
+    """The accuracy of a report's row from `Accuracy.to_json()`, as a model's card keeps it.
+
+    Figures of groups are None where no recording has four windows.
+    """
+    group = figures["group"]
     return {
         "accuracy_window": figures["window"]["value"],
         "accuracy_window_ci95": figures["window"]["ci95"],
-        "accuracy_group": figures["group"]["value"],
-        "accuracy_group_ci95": figures["group"]["ci95"],
+        "accuracy_group": group["value"] if group["total"] else None,
+        "accuracy_group_ci95": group["ci95"] if group["total"] else None,
         "accuracy_recording": figures["recording"]["value"],
         "accuracy_recording_ci95": figures["recording"]["ci95"],
         "n_windows": figures["window"]["total"],

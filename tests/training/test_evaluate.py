@@ -64,3 +64,9 @@ def test_a_report_row_is_made_from_what_a_card_keeps() -> None:
     assert (row["accuracy_window"], row["accuracy_group"], row["accuracy_recording"]) == (0.75, 1.0, 1.0)
     assert row["n_windows"] == 4
     assert row["accuracy_window_ci95"][0] < 0.75 < row["accuracy_window_ci95"][1]
+
+
+def test_a_row_has_no_figure_for_groups_that_do_not_exist() -> None:
+    row = as_row(accuracy(logits_for([0, 1]), np.array([0, 1]), np.array([0, 1])).to_json())
+    assert row["accuracy_group"] is None
+    assert row["accuracy_recording"] == 1.0
