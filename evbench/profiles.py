@@ -101,10 +101,13 @@ class BoardProfile(Model):
 
 
 class DatasetSettings(Model):
-    """A labelled set: "simulated-bars", "folder" (split/class.suffix) or "nmnist-lists"; `path` where it lies."""
+    """A labelled set: "simulated-bars", "simulated-gestures", "folder" (split/class.suffix) or "nmnist-lists"; `path`
+    where it lies; `subjects` and `seconds` per recording of simulated gestures."""
 
     name: str
     path: str | None = None
+    subjects: int | None = Field(default=None, ge=3, le=29)
+    seconds: float | None = Field(default=None, gt=0, le=600)
 
 
 class FilterSettings(Model):

@@ -13,7 +13,8 @@ from typing import Literal
 import numpy as np
 
 from evbench.errors import RecordingError
-from evbench.events import bars
+from evbench.events import bars, gesture_body, gestures
+from evbench.events.gesture_motion import GESTURES
 from evbench.events.recording import open_recording
 from evbench.events.stream import EventStream, SensorGeometry
 from evbench.events.windows import in_time_order
@@ -81,20 +82,37 @@ def span(recording: LabelledRecording, stream: EventStream) -> tuple[int, int]:
 
 
 def load_dataset(settings: DatasetSettings, data: Path | None) -> Dataset:
-    """The set a recipe names: "simulated-bars", "folder" or "nmnist-lists".
+    """The set a recipe names: "simulated-bars", "simulated-gestures", "folder" or "nmnist-lists".
 
     The files lie at `settings.path`, taken from `data` where both are given, or at `data`. Only file names are read
-    here, not events. Raises RecordingError where the set is unknown or its files are missing.
+    here, not events; `prepare_dataset` makes the files of a set that can be made. Raises RecordingError where the set
+    is unknown or its files are missing.
     """
     if settings.name == "simulated-bars":
         return _simulated_bars()
-    loaders = {"folder": _folder, "nmnist-lists": _nmnist_lists}
+    loaders = {"simulated-gestures": _simulated_gestures, "folder": _folder, "nmnist-lists": _nmnist_lists}
     if settings.name not in loaders:
         raise RecordingError(
             f"There is no dataset {settings.name!r}",
             remedy=f"Name one of simulated-bars, {', '.join(loaders)}",
         )
-    return loaders[settings.name](_root(settings, data))
+    return loaders[settings.name](_root(settings, data), settings)
+
+
+def prepare_dataset(
+    settings: DatasetSettings, data: Path | None, cache: Path, on_progress: Callable[[float, str], None] | None = None
+) -> Path | None:
+    """Where `load_dataset` finds the set: `data`, unless the set is simulated-gestures and nobody says where it lies.
+
+    Then its recordings are made below `cache`, those that are not there yet. `on_progress` is told the share that is
+    made, and of what. Raises RecordingError when they cannot be written.
+    """
+    if settings.name != "simulated-gestures" or data is not None or settings.path is not None:
+        return data
+    seconds = settings.seconds or gestures.SECONDS
+    folder = cache / "datasets" / f"simulated-gestures-{gestures.version()}-{seconds:g}s"
+    gestures.make_simulated_gestures(folder, settings.subjects or gestures.SUBJECTS, seconds, on_progress)
+    return folder
 
 
 def _root(settings: DatasetSettings, data: Path | None) -> Path:
@@ -123,7 +141,36 @@ def _simulated_bars() -> Dataset:
     return Dataset("simulated-bars", bars.MOTIONS, bars.GEOMETRY, recordings, bars.simulate_by_name)
 
 
-def _folder(root: Path) -> Dataset:
+def _simulated_gestures(root: Path, settings: DatasetSettings) -> Dataset:
+    """The recordings that `make_simulated_gestures` has written to `root`, of all people or as many as are wanted."""
+    there = gestures.made_subjects(root)
+    wanted = gestures.chosen_subjects(settings.subjects) if settings.subjects else there
+    missing = [subject for subject in wanted if subject not in there]
+    splits: tuple[tuple[Split, range], ...] = (
+        ("train", gestures.TRAIN_SUBJECTS),
+        ("validation", gestures.VALIDATION_SUBJECTS),
+        ("test", gestures.TEST_SUBJECTS),
+    )
+    absent = [split for split, subjects in splits if not set(subjects) & set(wanted)]
+    if missing or absent:
+        lack = f"subjects {', '.join(str(subject + 1) for subject in missing)}" if missing else f"{absent[0]} subjects"
+        raise RecordingError(
+            f"The simulated gestures lack the recordings of {lack}",
+            where=str(root),
+            remedy="Make them with `evbench datasets make simulated-gestures`",
+        )
+    recordings = tuple(
+        LabelledRecording(root / name, label, split, f"subject-{subject + 1:02d}", name)
+        for split, subjects in splits
+        for subject in subjects
+        if subject in wanted
+        for label, gesture in enumerate(GESTURES)
+        for name in [gestures.recording_name(subject, gesture)]
+    )
+    return Dataset("simulated-gestures", GESTURES, gesture_body.GEOMETRY, recordings)
+
+
+def _folder(root: Path, _: DatasetSettings) -> Dataset:
     """train/ and test/, and validation/ where there is one, each with class.suffix files or class/ folders of files."""
     found = {split: _class_files(root / split) for split in ("train", "validation", "test")}
     for split in ("train", "test"):
@@ -170,7 +217,7 @@ def _class_files(folder: Path) -> list[tuple[str, Path]]:
     return files
 
 
-def _nmnist_lists(root: Path) -> Dataset:
+def _nmnist_lists(root: Path, _: DatasetSettings) -> Dataset:
     """train*.txt and test*.txt, each line "sample class", and <sample>.bs2 or .bin beside them.
 
     Every tenth training sample of each class is kept for validation.

@@ -81,8 +81,7 @@ def run_job(workspace: Workspace, store: Store, job: JobRow) -> dict[str, Any]:
 
 
 def _dataset(recipe: Recipe, data: Path | None) -> Stage:
-    needs_files = recipe.dataset.name != "simulated-bars"
-    root = (data or Path()) / (recipe.dataset.path or "") if needs_files else None
+    root = (data or Path()) / (recipe.dataset.path or "") if data or recipe.dataset.path else None
     return Stage(
         "dataset",
         "",

@@ -8,7 +8,9 @@ import numpy as np
 import pytest
 
 from evbench.errors import RecordingError
-from evbench.events.datasets import load_dataset, span
+from evbench.events.datasets import load_dataset, prepare_dataset, span
+from evbench.events.gesture_motion import GESTURES
+from evbench.events.gestures import make_simulated_gestures
 from evbench.events.writers import write_recording
 from evbench.profiles import DatasetSettings
 
@@ -111,3 +113,43 @@ def test_a_broken_list_is_named_with_its_line(tmp_path, line, what):
     with pytest.raises(RecordingError, match=what) as caught:
         load_dataset(DatasetSettings(name="nmnist-lists"), tmp_path)
     assert "train.txt" in caught.value.where
+
+
+def test_simulated_gestures_are_made_into_the_cache_and_split_by_person(tmp_path):
+    settings = DatasetSettings(name="simulated-gestures", subjects=4, seconds=0.1)
+    told = []
+    folder = prepare_dataset(settings, None, tmp_path, lambda share, name: told.append(share))
+    assert told == sorted(told)
+    assert told[-1] == 1.0
+    assert folder.is_relative_to(tmp_path / "datasets")
+    dataset = load_dataset(settings, folder)
+    assert dataset.classes == GESTURES
+    people = {split: {r.session for r in dataset.of(split)} for split in ("train", "validation", "test")}
+    assert people == {"train": {"subject-01", "subject-02"}, "validation": {"subject-21"}, "test": {"subject-24"}}
+    recording = dataset.of("validation")[9]
+    assert dataset.classes[recording.label] == "air_guitar"
+    assert len(dataset.read(recording)) > 20
+    assert prepare_dataset(settings, None, tmp_path, lambda share, name: told.append(share)) == folder
+    assert len(told) == 44
+
+
+def test_simulated_gestures_made_elsewhere_are_read_where_they_are(tmp_path):
+    settings = DatasetSettings(name="simulated-gestures")
+    assert prepare_dataset(settings, tmp_path, tmp_path / "cache") == tmp_path
+    with pytest.raises(RecordingError, match="holds no simulated gestures") as caught:
+        load_dataset(settings, tmp_path)
+    assert "evbench datasets make" in caught.value.remedy
+    make_simulated_gestures(tmp_path, 3, 0.1, processes=1)
+    assert len(load_dataset(settings, tmp_path).recordings) == 33
+    more = DatasetSettings(name="simulated-gestures", subjects=5)
+    with pytest.raises(RecordingError, match="lack the recordings of subjects 2, 3"):
+        load_dataset(more, tmp_path)
+    for path in (tmp_path / "subject-21").iterdir():
+        path.unlink()
+    with pytest.raises(RecordingError, match="lack the recordings of validation subjects"):
+        load_dataset(settings, tmp_path)
+
+
+def test_sets_of_files_are_not_prepared(tmp_path):
+    assert prepare_dataset(DatasetSettings(name="simulated-bars"), None, tmp_path) is None
+    assert prepare_dataset(DatasetSettings(name="folder"), tmp_path, tmp_path) == tmp_path

@@ -25,9 +25,10 @@ def run(context: Context, recipe: Recipe, data: Path | None) -> str:
 
     Raises RecordingError when the data cannot be read or a split has no window with an event.
     """
-    from evbench.events.datasets import load_dataset
+    from evbench.events.datasets import load_dataset, prepare_dataset
     from evbench.events.windowset import build_windows
 
+    data = prepare_dataset(recipe.dataset, data, context.workspace.cache, context.progress)
     dataset = load_dataset(recipe.dataset, data)
     counts: dict[str, dict[str, int]] = {}
     steps = [(kind, split) for kind in KINDS for split in SPLITS]
