@@ -32,9 +32,11 @@ app = typer.Typer(
 events = typer.Typer(no_args_is_help=True, help="Look into recordings and convert them.")
 jobs = typer.Typer(no_args_is_help=True, help="List, show, follow, cancel and resume jobs.")
 boards = typer.Typer(no_args_is_help=True, help="Boards that evbench knows.")
+datasets = typer.Typer(no_args_is_help=True, help="Make simulated datasets.")
 app.add_typer(events, name="events")
 app.add_typer(jobs, name="jobs")
 app.add_typer(boards, name="boards")
+app.add_typer(datasets, name="datasets")
 
 
 @dataclass(frozen=True, slots=True)
@@ -240,6 +242,24 @@ def voxel(
     console = output.console()
     console.print(found.headline, highlight=False)
     console.print(picture(found.grid, console.width))
+
+
+@datasets.command("make")
+def datasets_make(
+    name: Annotated[str, typer.Argument(help="Which set: simulated-gestures.")],
+    subjects: Annotated[int, typer.Option("--subjects", help="How many simulated people, 3 to 29.")] = 29,
+    seconds: Annotated[float, typer.Option("--seconds", help="How long each recording is.")] = 4.0,
+    to: Annotated[Path | None, typer.Option("--to", help="A folder; the workspace's cache by default.")] = None,
+    as_json: JsonOption = False,
+) -> None:
+    """Make a simulated set's recordings; those that are there already are kept."""
+    from evbench.events.datasets import make_dataset
+    from evbench.jobs import output
+
+    with output.progress_bar() as on_progress:
+        folder, paths = make_dataset(name, to, _workspace().cache, subjects, seconds, on_progress)
+    found = {"name": name, "simulated": True, "folder": str(folder), "recordings": len(paths)}
+    output.print_json(found) if as_json else print(f"{len(paths)} simulated recordings in {folder}")
 
 
 # --- jobs -------------------------------------------------------------------------------------------------------------

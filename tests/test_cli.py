@@ -85,7 +85,8 @@ def test_the_version_is_printed(evbench: Evbench) -> None:
 
 def test_help_lists_the_commands_and_what_exit_codes_mean(evbench: Evbench) -> None:
     done = evbench("--help")
-    for word in ("demo", "run", "report", "profile", "parity", "events", "voxel", "jobs", "boards", "doctor", "serve"):
+    commands = "demo run report profile parity events voxel datasets jobs boards doctor serve"
+    for word in commands.split():
         assert word in done.out
     assert "Exit codes" in done.out
 
@@ -267,3 +268,13 @@ def test_unexpected_errors_show_a_traceback_only_with_debug(
 def test_serving_without_the_extra_says_how_to_install_it(evbench: Evbench, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(sys.modules, "textual_serve.server", None)
     refused(evbench("serve"), 1, "pip install 'evbench[serve]'")
+
+
+def test_datasets_make_writes_simulated_gestures_and_says_so(evbench: Evbench, tmp_path: Path) -> None:
+    made = evbench("datasets", "make", "simulated-gestures", "--subjects", "3", "--seconds", "0.1", "--json").json
+    assert made["simulated"] is True
+    assert made["recordings"] == len(list(Path(made["folder"]).rglob("*.dat"))) == 33
+    again = evbench("datasets", "make", "simulated-gestures", "--subjects", "3", "--seconds", "0.1")
+    assert "33 simulated recordings" in again.out
+    refused(evbench("datasets", "make", "imagenet"), 4, "simulated-gestures")
+    refused(evbench("datasets", "make", "simulated-gestures", "--subjects", "99", "--to", tmp_path / "x"), 4, "3 to 29")

@@ -109,10 +109,28 @@ def prepare_dataset(
     """
     if settings.name != "simulated-gestures" or data is not None or settings.path is not None:
         return data
-    seconds = settings.seconds or gestures.SECONDS
-    folder = cache / "datasets" / f"simulated-gestures-{gestures.version()}-{seconds:g}s"
-    gestures.make_simulated_gestures(folder, settings.subjects or gestures.SUBJECTS, seconds, on_progress)
-    return folder
+    subjects, seconds = settings.subjects or gestures.SUBJECTS, settings.seconds or gestures.SECONDS
+    return make_dataset(settings.name, None, cache, subjects, seconds, on_progress)[0]
+
+
+def make_dataset(
+    name: str,
+    folder: Path | None,
+    cache: Path,
+    subjects: int,
+    seconds: float,
+    on_progress: Callable[[float, str], None] | None = None,
+) -> tuple[Path, list[Path]]:
+    """Makes the recordings of a simulated set, of so many people and so many seconds each; only simulated-gestures has
+    files. Returns their folder, `folder` or one below `cache` where recipes find them, and their paths.
+
+    Raises RecordingError when there is no such set or it cannot be written.
+    """
+    if name != "simulated-gestures":
+        raise RecordingError(f"No dataset {name!r} can be made", remedy="Make simulated-gestures")
+    if folder is None:
+        folder = cache / "datasets" / f"{name}-{gestures.version()}-{seconds:g}s"
+    return folder, gestures.make_simulated_gestures(folder, subjects, seconds, on_progress)
 
 
 def _root(settings: DatasetSettings, data: Path | None) -> Path:

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
 from evbench.errors import JobError
@@ -43,6 +44,27 @@ def step_line(step: str, state: str, progress: float, message: str) -> None:
     """One line on standard error for each step of a profile run that is done."""
     if state == "done":
         console(stderr=True).print(f"{step:8}{message}", highlight=False, markup=False)
+
+
+@contextmanager
+def progress_bar() -> Iterator[Callable[[float, str], None]]:
+    """A bar on standard error, shown once it is told a share, 0 to 1, and what was done."""
+    from rich.progress import BarColumn, Progress, TaskProgressColumn, TextColumn, TimeRemainingColumn
+
+    columns = (BarColumn(), TaskProgressColumn(), TimeRemainingColumn(), TextColumn("{task.description}"))
+    bar = Progress(*columns, console=console(stderr=True))
+
+    def tell(share: float, what: str) -> None:
+        if not bar.tasks:
+            bar.add_task("", total=1.0)
+            bar.start()
+        bar.update(bar.tasks[0].id, completed=share, description=what)
+
+    try:
+        yield tell
+    finally:
+        if bar.tasks:
+            bar.stop()
 
 
 def follow_to_the_end(workspace: Workspace, job_id: int, as_json: bool) -> None:
