@@ -84,11 +84,15 @@ def lower_operator(
 
 
 def scratch_words(graph: IntegerGraph, operator: Operator) -> int:
-    """Words of scratch that a layer's kernel uses, as `layout_of` in firmware/kernels/ev_conv2d_integer.h divides them:
-    two pixels' taps, one row of taps as bytes, and as many channels' weights as fit SCRATCH_WORDS, at least three.
+    """Words of scratch that a layer's kernel uses.
+
+    Convolutions divide them as `layout_of` in firmware/kernels/ev_conv2d_integer.h does: two pixels' taps, one row of
+    taps as bytes, and as many channels' weights as fit SCRATCH_WORDS, at least three.
     """
-    if not isinstance(operator, Conv2d) or operator.weight.dtype.kind == "f" or operator.groups > 1:
+    if not isinstance(operator, Conv2d) or operator.weight.dtype.kind == "f":
         return 0
+    if operator.groups > 1:
+        return _depthwise_scratch(graph, operator)
     outputs, channels, height, width = operator.weight.shape
     row = channels * width
     steps = (height * ((row + 1) // 2) + 1) // 2
@@ -96,6 +100,14 @@ def scratch_words(graph: IntegerGraph, operator: Operator) -> int:
     behind = 2  # the inner loop reads ahead
     least, most = (int(before + 2 * steps * max(2, count) + behind) for count in (min(outputs, 3), outputs))
     return max(least, min(most, SCRATCH_WORDS))
+
+
+def _depthwise_scratch(graph: IntegerGraph, operator: Conv2d) -> int:
+    """As `kernel_3x3` in ev_depthwise_integer.h: constants of four channels each, a row and a patch of zero points."""
+    channels, _, width = graph.tensors[operator.inputs[0]].shape
+    if operator.weight.shape[2:] != (3, 3) or channels < 4:
+        return 0
+    return (channels + 3) // 4 * 26 + 1 + (width * channels + 9 * channels + 3) // 4
 
 
 @dataclass(frozen=True, slots=True)

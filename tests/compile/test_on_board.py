@@ -14,9 +14,40 @@ from evbench.compile.build import build_firmware
 from evbench.compile.host import HostModel
 from evbench.graph.model import IntegerGraph
 from evbench.profiles import BoardProfile
-from tests.graph.networks import float_graph, odd_graph, residual_graph, sparse_windows
+from tests.graph.networks import Builder, float_graph, odd_graph, residual_graph, sparse_windows
+
+LAYERS = (  # outputs, kernel, stride, whether depthwise, padding
+    (7, 3, 1, False, (1, 1, 1, 1)),
+    (7, 3, 1, True, (1, 1, 1, 1)),
+    (5, 1, 1, False, (0, 0, 0, 0)),
+    (5, 3, 2, True, (0, 1, 2, 1)),
+    (4, 2, 1, False, (0, 1, 1, 0)),
+    (4, 3, 1, True, (2, 2, 1, 1)),
+    (10, 3, 1, False, (2, 0, 1, 1)),
+    (10, 3, 2, True, (1, 0, 1, 2)),
+    (6, 5, 1, False, (4, 3, 2, 3)),
+    (3, 1, 1, False, (0, 0, 0, 0)),
+    (3, 3, 1, True, (1, 1, 1, 1)),
+    (1, 3, 1, False, (1, 1, 1, 1)),
+    (2, 3, 1, False, (1, 1, 1, 1)),
+    (11, 3, 1, False, (1, 1, 1, 1)),
+    (11, 3, 2, True, (1, 1, 1, 1)),
+)
+
+
+def tails_graph(seed: int, *, zero_points: bool) -> IntegerGraph:
+    """Channel counts that fill no block of the kernels, lopsided padding, unsigned, signed or shifted activations."""
+    build = Builder(seed, sparse_windows(seed + 1, 4, (3, 19, 14)), active=0.3, zero_points=zero_points)
+    last = "input"
+    for number, (outputs, kernel, stride, depthwise, padding) in enumerate(LAYERS):
+        relu = number % 2 == 0
+        last = build.conv(last, outputs, kernel, stride, depthwise=depthwise, relu=relu, padding=padding)
+    return build.graph(build.linear(build.linear(last, 5, logits=False), 3), f"tails-{seed}")
+
 
 GRAPHS = {
+    "tails, signed": (tails_graph(5, zero_points=False), 1),
+    "tails, zero points": (tails_graph(6, zero_points=True), 1),
     "signed and unsigned, residual": (residual_graph(1, size=(32, 32), bins=2, width=4), 2),
     "zero points and odd sizes": (odd_graph(2), 1),
     "float": (float_graph(3, size=(24, 24), bins=2, width=4), 2),
