@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 from textual.widgets import Input, Tree
-from tui_helpers import press, settle, text_of
+from tui_helpers import opened, press, text_of
 
 from evbench.events.recording import open_recording
 from evbench.events.voxel import voxelize
@@ -33,7 +33,7 @@ def labels(app: Workbench) -> list[str]:
 async def test_the_data_folder_is_listed_and_its_first_recording_opened(workspace: Workspace, data: Path) -> None:
     app = Workbench(workspace, data)
     async with app.run_test(size=(120, 40)) as pilot:
-        await settle(pilot)
+        await opened(pilot)
         assert {"shapes  3", "train  3", "circle.dat", "half.dat"} <= set(labels(app))
         assert "4,000 events" in text_of(app, "#summary")
         assert "64 × 64" in text_of(app, "#summary")
@@ -42,7 +42,7 @@ async def test_the_data_folder_is_listed_and_its_first_recording_opened(workspac
 async def test_a_broken_file_stays_listed_and_says_why(workspace: Workspace, data: Path) -> None:
     app = Workbench(workspace, data)
     async with app.run_test(size=(120, 40)) as pilot:
-        await settle(pilot)
+        await opened(pilot)
         await press(pilot, "down", "down")
         assert "cannot be read" in text_of(app, "#summary")
         assert "no recording that evbench knows" in text_of(app, "#summary")
@@ -55,7 +55,7 @@ async def test_a_broken_file_stays_listed_and_says_why(workspace: Workspace, dat
 async def test_keys_step_through_windows_and_stop_at_both_ends(workspace: Workspace, data: Path) -> None:
     app = Workbench(workspace, data)
     async with app.run_test(size=(120, 40)) as pilot:
-        await settle(pilot)
+        await opened(pilot)
         await press(pilot, "g")
         assert "window 1/8" in text_of(app, "#window-line")
         await press(pilot, "comma")
@@ -73,7 +73,7 @@ async def test_keys_step_through_windows_and_stop_at_both_ends(workspace: Worksp
 async def test_a_shorter_window_keeps_the_place_in_time(workspace: Workspace, data: Path) -> None:
     app = Workbench(workspace, data)
     async with app.run_test(size=(120, 40)) as pilot:
-        await settle(pilot)
+        await opened(pilot)
         await press(pilot, "g", "full_stop", "full_stop", "left_square_bracket")
         assert "20 ms" in text_of(app, "#window-line")
         assert "window 7/20" in text_of(app, "#window-line")
@@ -84,7 +84,7 @@ async def test_a_shorter_window_keeps_the_place_in_time(workspace: Workspace, da
 async def test_views_and_bins_change_what_is_drawn(workspace: Workspace, data: Path) -> None:
     app = Workbench(workspace, data)
     async with app.run_test(size=(120, 40)) as pilot:
-        await settle(pilot)
+        await opened(pilot)
         assert text_of(app, "#voxels").count("ms") == 5
         await press(pilot, "v")
         assert "5 bins, OFF and ON" in text_of(app, "#voxels")
@@ -97,7 +97,7 @@ async def test_views_and_bins_change_what_is_drawn(workspace: Workspace, data: P
 async def test_o_opens_any_file_and_a_wrong_path_is_said(workspace: Workspace, data: Path) -> None:
     app = Workbench(workspace)
     async with app.run_test(size=(120, 40)) as pilot:
-        await settle(pilot)
+        await opened(pilot)
         await press(pilot, "o")
         assert isinstance(app.screen, PathDialog)
         app.screen.query_one(Input).value = str(data / "nowhere.dat")
@@ -112,7 +112,7 @@ async def test_o_opens_any_file_and_a_wrong_path_is_said(workspace: Workspace, d
 async def test_a_folder_that_is_missing_stays_listed_with_the_reason(workspace: Workspace, tmp_path: Path) -> None:
     app = Workbench(workspace, tmp_path / "gone")
     async with app.run_test(size=(120, 40)) as pilot:
-        await settle(pilot)
+        await opened(pilot)
         assert "gone  not found" in labels(app)
         assert isinstance(app.pane, DataPane)
 
@@ -126,7 +126,7 @@ async def test_a_fault_in_a_decoder_is_said_and_ends_nothing(
     monkeypatch.setattr(data_pane, "read_recording", stumble)
     app = Workbench(workspace, data)
     async with app.run_test(size=(120, 40)) as pilot:
-        await settle(pilot)
+        await opened(pilot)
         assert "TypeError: no such cursor" in text_of(app, "#summary")
         assert "✗ circle.dat" in labels(app)
 

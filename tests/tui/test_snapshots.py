@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 from textual.pilot import Pilot
-from tui_helpers import press, settle, text_of, until
+from tui_helpers import opened, press, settle, text_of, until
 
 from evbench.tui.app import Workbench
 from evbench.tui.panes import data as data_pane
@@ -44,7 +44,7 @@ def shows(selector: str, words: str, *keys: str) -> Callable[[Pilot[None]], Awai
     async def before(pilot: Pilot[Any]) -> None:
         app = pilot.app
         assert isinstance(app, Workbench)
-        await settle(pilot)
+        await opened(pilot)
         await press(pilot, *keys)
         await until(pilot, lambda: words in text_of(app, selector))
         await settle(pilot)

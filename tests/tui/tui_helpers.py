@@ -28,6 +28,12 @@ async def until(pilot: Pilot[None], reached: Callable[[], bool]) -> None:
     raise AssertionError("the workbench never came to the expected state:\n" + text_of(pilot.app, "*"))
 
 
+async def opened(pilot: Pilot[None]) -> None:
+    """Wait until the Data pane has opened its first recording."""
+    await until(pilot, lambda: bool(pilot.app.query("#recording") and pilot.app.query_one("#recording").border_title))
+    await settle(pilot)
+
+
 async def press(pilot: Pilot[None], *keys: str) -> None:
     """Press keys one after the other, waiting for what each starts."""
     for key in keys:
