@@ -8,7 +8,7 @@ from typing import Any
 
 from evbench.errors import RecordingError
 from evbench.events.check import Check
-from evbench.events.decoders import aedat2, aedat4, dat, nmnist
+from evbench.events.decoders import aedat2, aedat4, dat, nmnist, prophesee_raw
 from evbench.events.decoders.source import Source, read_head
 from evbench.events.index import RecordingIndex, index_path, load_index, save_index
 from evbench.events.stream import EventStream, SensorGeometry
@@ -19,6 +19,7 @@ _SNIFF_BYTES = 1 << 14
 _OPENERS: tuple[tuple[Callable[[bytes], bool], Callable[[Path], Source]], ...] = (
     (lambda head: head.startswith(aedat2.MAGIC), aedat2.open_aedat2),
     (lambda head: head.startswith(aedat4.MAGIC), aedat4.open_aedat4),
+    (prophesee_raw.looks_like_raw, prophesee_raw.open_raw),
     (dat.looks_like_dat, dat.open_dat),
     # Last, because it has no magic and goes by plausibility.
     (nmnist.looks_like_nmnist, nmnist.open_nmnist),

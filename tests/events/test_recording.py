@@ -20,6 +20,8 @@ from evbench.events.writers import write_recording
     [
         ("recordings/gen4-1280x720.dat", 1_218_618, [1280, 720], "Prophesee DAT"),
         ("recordings/ncars-sample.dat", 2_009, [304, 240], "Prophesee DAT"),
+        ("recordings/gen4-1280x720.evt3.raw", 1_218_618, [1280, 720], "Prophesee RAW EVT3"),
+        ("recordings/gen3-640x480.evt2.raw", 521_252, [640, 480], "Prophesee RAW EVT2"),
         ("recordings/davis.aedat4", 111_954, [320, 240], "AEDAT 4.0"),
         ("recordings/davis240-with-frames-and-imu.aedat", 374_296, [240, 180], "AEDAT 2.0"),
         ("dvs128-objects/train/mug.aedat", 518_133, [128, 128], "AEDAT 2.0"),
@@ -33,7 +35,7 @@ def test_a_real_recording_gives_all_its_events(shared_data, name, events, sensor
     assert (info["format"], info["sensor"], info["events"]) == (format_name, sensor, events)
     assert info["on"] + info["off"] == events
     assert info["monotonic"]
-    assert info["warnings"] in ([], ["the header names no sensor size: 304x240 assumed"])
+    assert all("names no sensor size" in warning for warning in info["warnings"])
 
 
 def test_every_nmnist_sample_is_recognised_without_a_magic(shared_data):
@@ -42,7 +44,7 @@ def test_every_nmnist_sample_is_recognised_without_a_magic(shared_data):
     assert {open_recording(path).format for path in samples} == {"N-MNIST"}
 
 
-@pytest.mark.parametrize("name", ["recordings/dvs.es", "recordings/dvs.csv", "recordings/gen4-1280x720.evt3.raw"])
+@pytest.mark.parametrize("name", ["recordings/dvs.es", "recordings/dvs.csv"])
 def test_a_real_recording_in_another_format_is_refused_not_misread(shared_data, name):
     with pytest.raises(RecordingError, match="no recording that evbench knows"):
         open_recording(shared_data / name)
