@@ -93,13 +93,13 @@ def draw_subject(number: int) -> Subject:
     )
     sensor = Camera(
         GEOMETRY,
-        threshold=rng.uniform(0.28, 0.38),
+        threshold=rng.uniform(0.31, 0.43),
         mismatch=0.08,
         off_ratio=rng.uniform(0.95, 1.15),
         refractory_us=6_000,
         bandwidth_hz=200.0,
-        leak_hz=rng.uniform(0.02, 0.06),
-        noise_hz=rng.uniform(0.05, 0.25),
+        leak_hz=rng.uniform(0.02, 0.08),
+        noise_hz=rng.uniform(0.08, 0.35),
         hot_pixels=int(rng.integers(0, 8)),
         hot_hz=8.0,
         jitter_us=60.0,
