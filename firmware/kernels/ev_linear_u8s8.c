@@ -1,13 +1,17 @@
 /* Fully connected layer on unsigned 8-bit activations, requantised to 8 bit. */
+#define EV_INPUT uint8_t
+#define EV_EVEN ev_even_u8
+#define EV_ODD ev_odd_u8
+#define EV_EXTEND "uxtb16"
+#include "ev_linear_integer.h"
 #include "ev_requantise.h"
 
 void ev_linear_u8s8(const ev_linear_s8 *layer, const uint8_t *input, uint8_t *output) {
-    for (int32_t o = 0; o < layer->outputs; o++) {
-        const int8_t *weight = layer->weight + o * layer->inputs;
-        int32_t acc = layer->bias[o];
-        for (int32_t i = 0; i < layer->inputs; i++) {
-            acc += input[i] * weight[i];
+    int32_t acc[EV_TOGETHER];
+    for (int32_t done = 0, o = 0, count; done < layer->outputs; done = o + count) {
+        count = next_sums(layer->weight, layer->bias, layer->inputs, layer->outputs, done, input, acc, &o);
+        for (int32_t k = 0; k < count; k++) {
+            output[o + k] = ev_requantise(&layer->out, o + k, acc[k]);
         }
-        output[o] = ev_requantise(&layer->out, o, acc);
     }
 }

@@ -1,14 +1,19 @@
 /* Fully connected layer on unsigned 8-bit activations, to float32 logits. */
-#include "ev_kernels.h"
+#define EV_INPUT uint8_t
+#define EV_EVEN ev_even_u8
+#define EV_ODD ev_odd_u8
+#define EV_EXTEND "uxtb16"
+#include "ev_linear_integer.h"
 
 void ev_linear_u8s8_f32(const ev_linear_s8_logits *layer, const uint8_t *input, float *output) {
-    for (int32_t o = 0; o < layer->outputs; o++) {
-        const int8_t *weight = layer->weight + o * layer->inputs;
-        int32_t acc = layer->bias[o];
-        for (int32_t i = 0; i < layer->inputs; i++) {
-            acc += input[i] * weight[i];
+    int32_t acc[EV_TOGETHER];
+    for (int32_t done = 0, o = 0, count; done < layer->outputs; done = o + count) {
+        count = next_sums(layer->weight, layer->bias, layer->inputs, layer->outputs, done, input, acc, &o);
+        for (int32_t k = 0; k < count; k++) {
+            output[o + k] = (float)acc[k] * layer->multiplier[o + k];
         }
-        float logit = (float)acc * layer->multiplier[o];
-        output[o] = layer->relu && logit < 0.0f ? 0.0f : logit;
+    }
+    for (int32_t o = 0; o < layer->outputs && layer->relu; o++) {
+        output[o] = output[o] < 0.0f ? 0.0f : output[o];
     }
 }
