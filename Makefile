@@ -14,7 +14,7 @@ demo: .venv/installed
 	$(BIN)/evbench demo
 
 test: lint
-	$(BIN)/pytest
+	$(BIN)/pytest --numprocesses auto
 
 lint: .venv/installed-dev
 	$(BIN)/ruff check .

@@ -46,6 +46,10 @@ class BuildError(EvbenchError):
     exit_code = 6
 
 
+class DoesNotFitError(BuildError):
+    """Firmware that compiles but is larger than the board's memory."""
+
+
 class BoardError(EvbenchError):
     """A board, real or virtual, that does not answer as it should."""
 

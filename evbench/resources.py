@@ -1,4 +1,4 @@
-"""Finds the folders that travel with evbench: firmware/, profiles/ and assets/, in a checkout and in an installed wheel."""
+"""Finds the folders that travel with evbench, firmware/, profiles/ and assets/, in a checkout and in a wheel."""
 
 from __future__ import annotations
 

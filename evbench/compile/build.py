@@ -16,7 +16,7 @@ from evbench.compile.image import read_image
 from evbench.compile.linker import ARENAS, STACK_BYTES, linker_script
 from evbench.compile.objects import Compilation, compile_objects
 from evbench.compile.toolchain import Toolchain, ToolFailure, find_toolchain
-from evbench.errors import BuildError, WorkspaceError
+from evbench.errors import BuildError, DoesNotFitError, WorkspaceError
 from evbench.graph.memory import MemoryPlan, plan_memory
 from evbench.graph.model import IntegerGraph
 from evbench.profiles import BoardProfile
@@ -56,8 +56,8 @@ def build_firmware(graph: IntegerGraph, board: BoardProfile, directory: Path) ->
     """Compile `graph` for `board` into `directory/<build id>`, or take the image that is already there.
 
     The build id is a hash of every source, flag and tool version, and part of the image. Raises ModelError when the
-    activations do not fit the board's memory, BuildError when the image does not fit (naming region and largest layer),
-    when the board's port is unknown or when no compiler is there, WorkspaceError when `directory` cannot be written.
+    activations do not fit the board's memory, DoesNotFitError (region and largest layer named) when the image does not,
+    BuildError when the port is unknown or no compiler is there, WorkspaceError when `directory` cannot be written.
     """
     port = _port(board)
     plan = plan_memory(graph, arena_capacity(board, scratch_bytes(graph)))
@@ -183,14 +183,14 @@ def _compile(
 
 
 def _explain_overflow(failure: ToolFailure, graph: IntegerGraph, generated: Generated, board: BoardProfile) -> None:
-    """Raise BuildError when the linker ran out of a memory region; return when it failed for another reason."""
+    """Raise DoesNotFitError when the linker ran out of a memory region; return when it failed for another reason."""
     overflows = re.findall(r"region [`'](\w+)'.*?overflowed by (\d+) bytes", failure.output)
     if not overflows:
         return
     region, excess = max(overflows, key=lambda found: int(found[1]))
     largest = max(generated.constant_bytes, key=lambda name: generated.constant_bytes[name])
     size = board.memory[region].size
-    raise BuildError(
+    raise DoesNotFitError(
         f"'{graph.name}' does not fit {board.board.name}: {region} is {int(excess):,} bytes too small",
         where=f"region {region} of {size:,} bytes; largest layer '{largest}' with "
         f"{generated.constant_bytes[largest]:,} bytes of constants",

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from evbench.errors import BuildError
+from evbench.errors import DoesNotFitError
 from evbench.jobs.models import enough, from_emptiest_to_fullest
 from evbench.jobs.stage import Context
 from evbench.jobs.stages.dataset import Kind, windows_file
@@ -33,15 +33,15 @@ class Fitted:
 def fit(graph: IntegerGraph, board: BoardProfile, workspace: Workspace) -> Fitted:
     """Build for the board, or, where the image does not fit, for the profile that it names for oversize models.
 
-    Builds are kept in the workspace's cache by content. Raises BuildError when neither works.
+    Builds are kept in the workspace's cache by content. Raises DoesNotFitError when neither is large enough.
     """
     from evbench.compile.build import build_firmware
 
     cache = workspace.cache / "builds"
     try:
         return Fitted(build_firmware(graph, board, cache), board)
-    except BuildError as error:
-        if board.board.oversize is None or "does not fit" not in error.what:
+    except DoesNotFitError as error:
+        if board.board.oversize is None:
             raise
         larger = load_board(board.board.oversize)
         return Fitted(build_firmware(graph, larger, cache), larger, misfit=error.what)
