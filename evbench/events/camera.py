@@ -41,7 +41,8 @@ class Camera:
 
     threshold: of ON events, natural log units (DVS128: 0.1 to 0.5 as biased); off_ratio: OFF threshold as a multiple of
     it; mismatch: standard deviation of the pixels' thresholds as a share of them (DVS128: 2.1 % contrast at a threshold
-    of 0.2); refractory_us: how long a pixel rests after an event; bandwidth_hz: cut-off of the photoreceptor at
+    of 0.2); refractory_us: how long a pixel rests after an event; refractory_spread: how far, as a share, the shortest
+    and the longest rest of a pixel are from that; bandwidth_hz: cut-off of the photoreceptor at
     luminance 1, in proportion to the light below; leak_hz: ON events per pixel and second that the reset switch's leak
     causes (v2e: 0.1); noise_hz: noise events per pixel and second, ON as often as OFF; hot_pixels, hot_hz: pixels that
     fire on their own, and how often; jitter_us: standard deviation of the delay to the time stamp; echo: share of the
@@ -64,6 +65,7 @@ class Camera:
     leak_hz: float = 0.0
     jitter_us: float = 0.0
     echo: float = 0.0
+    refractory_spread: float = 0.0
     rebound: float = 0.0
     rebound_us: float = 900.0
 
@@ -124,10 +126,13 @@ def record(
     spread = np.clip(own.standard_normal(pixels), -2.5, 2.5) * camera.mismatch
     threshold = (camera.threshold * (1.0 + spread)).astype(np.float32)
     hot = own.integers(0, pixels, camera.hot_pixels)
+    rest = np.full(pixels, camera.refractory_us, np.int64)
+    if camera.refractory_spread:
+        rest += np.floor((2.0 * own.random(pixels) - 1.0) * camera.refractory_spread * camera.refractory_us).astype(int)
     off_ratio = np.float32(camera.off_ratio)
     caught: list[_Caught] = []
     before = reference = np.empty(0, np.float32)
-    last = np.full(pixels, -camera.refractory_us, np.int64)
+    last = -rest
     moved = np.empty(pixels, np.float32)
     falling = np.empty(pixels, np.float32)
     leak = threshold * np.float32(camera.leak_hz * step_us / 1e6)
@@ -150,7 +155,7 @@ def record(
         before = level.copy()
         steps = number
     duration = steps * step_us
-    caught = [_rested(events, last, camera.refractory_us) for events in caught]
+    caught = [_rested(events, last, rest) for events in caught]
     caught += _noise(np.arange(pixels), camera.noise_hz, duration, rng, noisiness)
     caught += _noise(hot, camera.hot_hz, duration, rng)
     return _merge(_read_out(caught, camera, duration, rng), camera.geometry, start_us)
@@ -201,11 +206,11 @@ def _crossings(
     return caught
 
 
-def _rested(events: _Caught, last: NDArray[np.int64], refractory_us: int) -> _Caught:
+def _rested(events: _Caught, last: NDArray[np.int64], rest: NDArray[np.int64]) -> _Caught:
     """The events whose pixel has rested since its last one; moves `last`. The pixel's memory follows the light either
     way, because a resting pixel is held in reset."""
     t, pixel, on = events
-    fires = t - last[pixel] >= refractory_us
+    fires = t - last[pixel] >= rest[pixel]
     t, pixel, on = t[fires], pixel[fires], on[fires]
     last[pixel] = t
     return t, pixel, on

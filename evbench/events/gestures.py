@@ -97,6 +97,7 @@ def draw_subject(number: int) -> Subject:
         mismatch=0.08,
         off_ratio=rng.uniform(0.95, 1.15),
         refractory_us=6_000,
+        refractory_spread=0.6,
         bandwidth_hz=200.0,
         leak_hz=rng.uniform(0.02, 0.08),
         noise_hz=rng.uniform(0.08, 0.35),

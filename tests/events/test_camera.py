@@ -143,3 +143,14 @@ def test_a_seed_gives_the_same_events_and_another_seed_gives_others():
     np.testing.assert_array_equal(runs[0].t, runs[1].t)
     np.testing.assert_array_equal(runs[0].x, runs[1].x)
     assert len(runs[0].t) != len(runs[2].t) or (runs[0].t != runs[2].t).any()
+
+
+def test_pixels_rest_for_different_times_where_their_rest_is_spread():
+    sensor = SensorGeometry(32, 32)
+    ramp = [np.full((32, 32), level, np.float32) for level in np.linspace(0, 40, 101)]
+    camera = quiet(geometry=sensor, threshold=0.05, refractory_us=4000, refractory_spread=0.5)
+    stream = record(camera, ramp, 1000, np.random.default_rng(0))
+    pixel = stream.y.astype(int) * 32 + stream.x
+    shortest = [np.diff(stream.t[pixel == one]).min() for one in range(0, 1024, 16)]
+    assert 2000 <= min(shortest) < 2400
+    assert 5600 < max(shortest) < 6200
