@@ -51,7 +51,8 @@ def measure(recipe: Recipe, data: Path | None, approaches: list[Approach], out: 
         train_approach(approach, recipe, sets["train"], sets["validation"], dataset.classes, trained, ignore, base=base)
         result = export_approach(approach, recipe, trained, sets["test"], dataset.classes, out / approach / "model")
         results[approach] = result.to_json() | {"seconds": round(perf_counter() - started, 1)}
-        found = {name: f"{100 * results[approach]['accuracy'][name]['value']:.2f}" for name in FIGURES}
+        rates = {name: results[approach]["accuracy"][name] for name in FIGURES}
+        found = {name: f"{100 * rate['value']:.2f}" for name, rate in rates.items() if rate["total"]}
         found["validation"] = f"{100 * results[approach]['validation']['window']['value']:.2f}"
         print(recipe.id, "seed", recipe.train.seed, approach, found, results[approach]["seconds"], "s", flush=True)
     return results
@@ -83,6 +84,8 @@ def main() -> None:
     for approach in arguments.approaches:
         line = [f"{approach:12}"]
         for name in FIGURES:
+            if not all(result[approach]["accuracy"][name]["total"] for result in results.values()):
+                continue
             values = [100 * result[approach]["accuracy"][name]["value"] for result in results.values()]
             line.append(f"{name} {sum(values) / len(values):.2f} ({min(values):.2f} to {max(values):.2f})")
         print("  ".join(line))
