@@ -97,8 +97,8 @@ def scratch_words(graph: IntegerGraph, operator: Operator) -> int:
     row = channels * width
     steps = (height * ((row + 1) // 2) + 1) // 2
     before = 4 * steps + (row + 3) // 4
-    behind = 2  # the inner loop reads ahead
-    least, most = (int(before + 2 * steps * max(2, count) + behind) for count in (min(outputs, 3), outputs))
+    ahead = 8  # words that the inner loop reads behind the last
+    least, most = (int(before + 2 * (steps + 1) * max(2, count) + ahead) for count in (min(outputs, 3), outputs))
     return max(least, min(most, SCRATCH_WORDS))
 
 

@@ -6,8 +6,10 @@
 #include "ev_pairs.h"
 #include "ev_taps.h"
 
-/* The scratch, in words: two pixels, a row of taps as bytes, weights. Where the inner loop reads ahead it stays inside:
- * evbench.compile.layers allows for two words behind the weights. */
+/* The scratch, in words: two pixels, a row of taps as bytes, weights. The inner loop reads ahead, up to eight words behind
+ * the weights. */
+enum { EV_AHEAD = 8 };
+
 typedef struct {
     int32_t row, pairs, steps; /* values in a row of taps; words per pixel, padded to whole steps of two */
     uint32_t *pixels, *weight;
@@ -24,25 +26,33 @@ static inline ev_layout layout_of(const ev_conv2d_s8 *layer) {
     layout.pixels = layer->scratch;
     layout.edge = (uint8_t *)(layer->scratch + 4 * layout.steps);
     layout.weight = layer->scratch + 4 * layout.steps + (layout.row + 3) / 4;
-    layout.channels = (layer->scratch_words - (int32_t)(layout.weight - layer->scratch) - 2) / (2 * layout.steps);
+    layout.channels = (layer->scratch_words - (int32_t)(layout.weight - layer->scratch) - EV_AHEAD) /
+                      (2 * layout.steps + 2);
     return layout;
 }
 
-static void widen_weights(const ev_layout *layout, int32_t rows, const int8_t *weight, int32_t channels) {
+/* Biases, multipliers and weights of `channels` outputs from `first` on, in blocks as ev_pairs.h orders them. */
+static void widen_weights(const ev_layout *layout, const ev_conv2d_s8 *layer, int32_t first, int32_t channels) {
+    const int32_t rows = layer->window.kernel_h;
+    const int8_t *weight = layer->weight + first * rows * layout->row;
     uint32_t *block = layout->weight;
     while (channels > 0) {
         const int32_t width = channels == 3 || channels > 4 ? 3 : 2;
         for (int32_t c = 0; c < width; c++) {
-            uint32_t *to = block + c;
-            for (int32_t ky = 0; ky < rows && c < channels; ky++) {
+            const int given = c < channels;
+            uint32_t *to = block + 2 * width + c, *end = to + 2 * layout->steps * width;
+            block[c] = given ? (uint32_t)layer->bias[first + c] : 0;
+            __builtin_memcpy(block + width + c, layer->out.multiplier + (given ? first + c : 0), 4);
+            for (int32_t ky = 0; ky < rows && given; ky++) {
                 to = ev_widen_s8((const uint8_t *)weight, layout->row, to, width);
                 weight += layout->row;
             }
-            for (uint32_t *end = block + 2 * layout->steps * width + c; to < end; to += width) {
+            for (; to < end; to += width) {
                 *to = 0;
             }
         }
-        block += 2 * layout->steps * width;
+        block += 2 * (layout->steps + 1) * width;
+        first += width;
         channels -= width;
     }
 }
@@ -69,7 +79,7 @@ static inline void gather(const ev_layout *layout, const ev_conv2d_s8 *layer, co
         const int inside = top + ky >= 0 && top + ky < window->in_h;
         const uint8_t *row = input + (inside ? top + ky : 0) * image_row;
         row = inside && whole ? row + left * window->in_c : edge_row(layout, layer, row, inside ? left : window->in_w);
-        to = EV_WIDEN_INPUT(row, layout->row, to, 2);
+        to = EV_WIDEN_INPUT(row, layout->row, to);
     }
     if (to < end) {
         *to = 0;
@@ -90,11 +100,9 @@ void EV_KERNEL(const ev_conv2d_s8 *layer, const EV_INPUT *input, uint8_t *output
         const int32_t left = window->out_c - done;
         tile = layout.channels < left ? layout.channels : left;
         tile -= left - tile == 1; /* one channel alone would waste half a block */
-        widen_weights(&layout, window->kernel_h, layer->weight + done * window->kernel_h * layout.row, tile);
-        work.bias = layer->bias + done;
-        work.multiplier = layer->out.multiplier + done;
-        work.twos = tile == 1 ? 0 : tile % 3 == 0 ? 0 : 3 - tile % 3;
-        work.threes = tile == 1 ? 0 : (tile - 2 * work.twos) / 3;
+        widen_weights(&layout, layer, done, tile);
+        work.twos = tile == 1 || tile % 3 == 0 ? 0 : 3 - tile % 3;
+        work.end = work.weight + (tile == 1 ? 0 : 2 * (layout.steps + 1) * (tile - 2 * work.twos));
         int32_t y = 0, x = 0;
         for (int32_t pixel = 0; pixel < pixels; pixel += 2) {
             uint8_t *first = output + pixel * window->out_c + done;
