@@ -68,18 +68,35 @@ static const uint8_t *edge_row(const ev_layout *layout, const ev_conv2d_s8 *laye
     return layout->edge;
 }
 
-static inline void gather(const ev_layout *layout, const ev_conv2d_s8 *layer, const uint8_t *input, int32_t y,
-                          int32_t x, uint32_t *to) {
+/* A pixel whose taps lie partly outside the image. */
+static uint32_t *gather_edge(const ev_layout *layout, const ev_conv2d_s8 *layer, const uint8_t *input, int32_t top,
+                             int32_t left, uint32_t *to) {
     const ev_window *window = &layer->window;
     const int32_t image_row = window->in_w * window->in_c;
-    const int32_t top = y * window->stride_h - window->pad_top, left = x * window->stride_w - window->pad_left;
     const int whole = left >= 0 && left + window->kernel_w <= window->in_w;
-    const uint32_t *end = to + 4 * layout->steps;
     for (int32_t ky = 0; ky < window->kernel_h; ky++) {
         const int inside = top + ky >= 0 && top + ky < window->in_h;
         const uint8_t *row = input + (inside ? top + ky : 0) * image_row;
         row = inside && whole ? row + left * window->in_c : edge_row(layout, layer, row, inside ? left : window->in_w);
         to = EV_WIDEN_INPUT(row, layout->row, to);
+    }
+    return to;
+}
+
+static inline void gather(const ev_layout *layout, const ev_conv2d_s8 *layer, const uint8_t *input, int32_t y,
+                          int32_t x, uint32_t *to) {
+    const ev_window *window = &layer->window;
+    const int32_t image_row = window->in_w * window->in_c;
+    const int32_t top = y * window->stride_h - window->pad_top, left = x * window->stride_w - window->pad_left;
+    const uint32_t *end = to + 4 * layout->steps;
+    if (top >= 0 && left >= 0 && top + window->kernel_h <= window->in_h && left + window->kernel_w <= window->in_w) {
+        const uint8_t *row = input + top * image_row + left * window->in_c;
+        for (int32_t ky = 0; ky < window->kernel_h; ky++) {
+            to = EV_WIDEN_INPUT(row, layout->row, to);
+            row += image_row;
+        }
+    } else {
+        to = gather_edge(layout, layer, input, top, left, to);
     }
     if (to < end) {
         *to = 0;
