@@ -8,7 +8,18 @@ from typing import Any
 
 from evbench.errors import RecordingError
 from evbench.events.check import Check
-from evbench.events.decoders import aedat2, aedat4, dat, nmnist, prophesee_raw
+from evbench.events.decoders import (
+    aedat2,
+    aedat3,
+    aedat4,
+    csv,
+    dat,
+    event_stream,
+    hdf5,
+    nmnist,
+    numpy_file,
+    prophesee_raw,
+)
 from evbench.events.decoders.source import Source, read_head
 from evbench.events.index import RecordingIndex, index_path, load_index, save_index
 from evbench.events.stream import EventStream, SensorGeometry
@@ -18,20 +29,29 @@ _SNIFF_BYTES = 1 << 14
 
 _OPENERS: tuple[tuple[Callable[[bytes], bool], Callable[[Path], Source]], ...] = (
     (lambda head: head.startswith(aedat2.MAGIC), aedat2.open_aedat2),
+    (lambda head: head.startswith(aedat3.MAGIC), aedat3.open_aedat3),
     (lambda head: head.startswith(aedat4.MAGIC), aedat4.open_aedat4),
+    (lambda head: head.startswith(event_stream.MAGIC), event_stream.open_event_stream),
+    (lambda head: head.startswith(hdf5.MAGIC), hdf5.open_hdf5),
+    (lambda head: head.startswith(numpy_file.NPY_MAGIC), numpy_file.open_npy),
+    (lambda head: head.startswith(numpy_file.NPZ_MAGIC), numpy_file.open_npz),
     (prophesee_raw.looks_like_raw, prophesee_raw.open_raw),
     (dat.looks_like_dat, dat.open_dat),
+    (csv.looks_like_csv, csv.open_csv),
     # Last, because it has no magic and goes by plausibility.
     (nmnist.looks_like_nmnist, nmnist.open_nmnist),
 )
 
 
-_OTHERS = {b"Event Stream": "Event Stream", b"#!AER-DAT3": "AEDAT 3", b"#!AER-DAT1": "AEDAT 1", b"\x89HDF": "HDF5"}
-"""Formats of events that are known by name only, so that plausibility does not take them for something else."""
+FORMATS = (
+    "AEDAT 2.0, 3.1 or 4.0, Prophesee RAW (EVT2, EVT2.1, EVT3) or DAT, Event Stream 2, HDF5, NPZ, NPY, N-MNIST, or CSV "
+    "with a header line"
+)
+"""What evbench reads, for people."""
 
 
 def open_recording(path: str | Path, *, cache: Path | None = None) -> Recording:
-    """The recording in a file: AEDAT 2.0, AEDAT 4.0, Prophesee DAT or N-MNIST, told apart by content.
+    """The recording in a file of one of `FORMATS`, told apart by content.
 
     `cache` is a folder that keeps an index of the recording, so that counts and a seek to a time cost no second pass
     over a long file. Raises RecordingError when the file cannot be read, is empty or has no format that evbench knows.
@@ -42,14 +62,13 @@ def open_recording(path: str | Path, *, cache: Path | None = None) -> Recording:
     head = read_head(path, _SNIFF_BYTES)
     if not head:
         raise RecordingError("The recording is empty: the file has no bytes", where=str(path), remedy="Record it again")
-    other = next((f"is {name} and " for magic, name in _OTHERS.items() if head.startswith(magic)), "")
     for recognises, opener in _OPENERS:
-        if not other and recognises(head):
+        if recognises(head):
             return Recording(path, opener(path), cache)
     raise RecordingError(
-        f"The file is no recording that evbench knows; it {other}begins with {head[:12]!r}",
+        f"The file is no recording that evbench knows; it begins with {head[:12]!r}",
         where=f"{path}, byte 0",
-        remedy="Give it an AEDAT 2.0, AEDAT 4.0, Prophesee DAT or N-MNIST file",
+        remedy=f"Give it {FORMATS}",
     )
 
 

@@ -1,4 +1,4 @@
-"""Writes streams as Prophesee DAT, AEDAT 2.0 or N-MNIST files that `open_recording` and other tools read."""
+"""Writes streams as files that `open_recording` and other tools read; the suffix says in which format."""
 
 from __future__ import annotations
 
@@ -10,22 +10,26 @@ import numpy as np
 
 from evbench.errors import RecordingError
 from evbench.events.decoders.aedat2 import DVS128
+from evbench.events.encoders.aedat4 import encode_aedat4
+from evbench.events.encoders.limits import require_pixels, require_times
+from evbench.events.encoders.prophesee import encode_dat, encode_evt2, encode_evt3
+from evbench.events.encoders.tables import encode_csv, encode_hdf5, encode_npz
 from evbench.events.stream import EventStream
 
 
 def write_recording(stream: EventStream, path: str | Path) -> None:
-    """Writes `stream` in the format that the suffix names: .dat, .aedat, or .bin and .bs2 for N-MNIST.
+    """Writes `stream` in the format that the end of the file's name says, one of `SUFFIXES`.
 
-    Raises RecordingError when the suffix names no such format, when the format cannot hold the stream's coordinates
-    or times, or when the file cannot be written. The file appears complete or not at all.
+    Raises RecordingError when it says no format, when the format cannot hold the stream's coordinates or times, or
+    when the file cannot be written. The file appears complete or not at all.
     """
     path = Path(path)
-    encode = _ENCODERS.get(path.suffix.lower())
+    encode = next((encode for suffix, encode in _ENCODERS.items() if path.name.lower().endswith(suffix)), None)
     if encode is None:
         raise RecordingError(
             f"No format is written under the suffix {path.suffix!r}",
             where=str(path),
-            remedy=f"Use one of {', '.join(_ENCODERS)}",
+            remedy=f"Use one of {', '.join(SUFFIXES)}",
         )
     data = encode(stream, path)
     temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
@@ -39,18 +43,9 @@ def write_recording(stream: EventStream, path: str | Path) -> None:
         raise RecordingError(f"The recording cannot be written: {error.strerror or error}", where=str(path)) from None
 
 
-def _dat(stream: EventStream, path: Path) -> bytes:
-    geometry = stream.geometry
-    _require(path, "DAT", stream, 1 << 14, 1 << 14, 32)
-    header = f"% Data file containing CD events.\n% Version 2\n% Width {geometry.width}\n% Height {geometry.height}\n"
-    word = np.empty((len(stream), 2), "<u4")
-    word[:, 0] = stream.t & 0xFFFF_FFFF
-    word[:, 1] = stream.x.astype(np.int64) | stream.y.astype(np.int64) << 14 | stream.on.astype(np.int64) << 28
-    return header.encode() + bytes([0x0C, 8]) + word.tobytes()
-
-
 def _aedat2(stream: EventStream, path: Path) -> bytes:
-    _require(path, "AEDAT 2.0 of a DVS128", stream, DVS128.width, DVS128.height, 32)
+    require_pixels(path, "AEDAT 2.0 of a DVS128", stream, DVS128.width, DVS128.height)
+    require_times(path, "AEDAT 2.0 of a DVS128", stream, 32, 1 << 31)
     header = (
         "#!AER-DAT2.0\r\n"
         "# This is a raw AE data file - do not edit\r\n"
@@ -68,7 +63,8 @@ def _aedat2(stream: EventStream, path: Path) -> bytes:
 
 def _nmnist(stream: EventStream, path: Path) -> bytes:
     # A y of 240 would read as the clock's overflow.
-    _require(path, "N-MNIST", stream, 256, 240, 23)
+    require_pixels(path, "N-MNIST", stream, 256, 240)
+    require_times(path, "N-MNIST", stream, 23, 1 << 22)
     byte = np.empty((len(stream), 5), np.uint8)
     byte[:, 0], byte[:, 1] = stream.x, stream.y
     byte[:, 2] = stream.on.astype(np.int64) << 7 | (stream.t >> 16 & 0x7F)
@@ -78,28 +74,18 @@ def _nmnist(stream: EventStream, path: Path) -> bytes:
 
 
 _ENCODERS: dict[str, Callable[[EventStream, Path], bytes]] = {
-    ".dat": _dat,
+    ".dat": encode_dat,
+    ".evt2.raw": encode_evt2,
+    ".raw": encode_evt3,
+    ".aedat4": encode_aedat4,
     ".aedat": _aedat2,
+    ".h5": encode_hdf5,
+    ".hdf5": encode_hdf5,
+    ".npz": encode_npz,
+    ".csv": encode_csv,
     ".bin": _nmnist,
     ".bs2": _nmnist,
 }
 
-
-def _require(path: Path, format_name: str, stream: EventStream, width: int, height: int, time_bits: int) -> None:
-    """Raises RecordingError where the stream does not fit. Times may wrap: a reader undoes wraps, but takes a step of
-    half the counter's range for one and cannot know how often the clock had turned at the first event."""
-    if not len(stream):
-        return
-    if int(stream.x.max()) >= width or int(stream.y.max()) >= height:
-        raise RecordingError(
-            f"{format_name} holds {width}x{height} pixels; the stream reaches ({stream.x.max()}, {stream.y.max()})",
-            where=str(path),
-            remedy="Write it as .dat",
-        )
-    steps = np.abs(np.diff(stream.t))
-    if int(stream.t[0]) < 0 or (len(steps) and int(steps.max()) >= 1 << (time_bits - 1)):
-        raise RecordingError(
-            f"{format_name} has times of {time_bits} bits in microseconds; the stream's do not fit",
-            where=str(path),
-            remedy="Write it as .dat" if time_bits < 32 else "Cut the stream where it pauses",
-        )
+SUFFIXES = tuple(_ENCODERS)
+"""What a file's name may end in: Prophesee DAT, RAW in EVT2 or EVT3, AEDAT 4.0 or 2.0, HDF5, NPZ, CSV, or N-MNIST."""
