@@ -37,6 +37,8 @@ app.add_typer(events, name="events")
 app.add_typer(jobs, name="jobs")
 app.add_typer(boards, name="boards")
 app.add_typer(datasets, name="datasets")
+bench = typer.Typer(no_args_is_help=True, help="Measure evbench itself.")
+app.add_typer(bench, name="bench")
 
 
 @dataclass(frozen=True, slots=True)
@@ -331,6 +333,18 @@ def boards_list(as_json: JsonOption = False) -> None:
 
     found = list_boards()
     output.show({"boards": [b.model_dump(mode="json") for b in found]}, as_json, lambda _: display.boards_table(found))
+
+
+@bench.command("kernels")
+def bench_kernels(board: BoardOption = None, as_json: JsonOption = False) -> None:
+    """Cycles per multiply-accumulate of the int8 kernels, beside CMSIS-NN's; exit code 1 when bytes are wrong."""
+    from evbench.jobs import actions, benchmarks, output
+
+    figures = benchmarks.measure_kernels(actions.choose_board(board, None), _workspace().cache / "builds")
+    content = {"kernels": [figure.to_json() for figure in figures]}
+    output.show(content, as_json, lambda _: benchmarks.kernels_table(figures))
+    if not all(figure.equal for figure in figures):
+        raise typer.Exit(1)
 
 
 @app.command()

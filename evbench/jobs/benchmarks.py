@@ -2,15 +2,24 @@
 
 from __future__ import annotations
 
+import contextlib
+from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
 
+from evbench.errors import BuildError
 from evbench.graph.model import Conv2d, DType, IntegerGraph, Linear, Operator, Tensor
 from evbench.profiles import BoardProfile
 
+if TYPE_CHECKING:
+    from rich.table import Table
+
+    from evbench.boards.session import BoardSession
+
+TOOLCHAINS: tuple[Literal["gcc", "zig"], ...] = ("gcc", "zig")
 _INPUT_ZEROS = 0.5
 
 
@@ -42,12 +51,16 @@ CASES = (
 
 @dataclass(frozen=True, slots=True)
 class KernelFigure:
-    """What one layer cost: cycles on the board, its bytes equal to the reference's or not."""
+    """What one layer cost, and whether its bytes equal the reference's.
+
+    data_cache_cycles: how many of the cycles were data-cache misses; None where the board does not tell.
+    """
 
     name: str
     toolchain: str
     macs: int
     cycles: int
+    data_cache_cycles: int | None
     cycles_per_mac: float
     target: float
     cmsis_nn: float
@@ -87,27 +100,74 @@ def case_graph(case: KernelCase, seed: int = 0) -> IntegerGraph:
 
 
 def measure_kernels(profile: BoardProfile, cache: Path) -> list[KernelFigure]:
-    """Runs every case on the board of `profile`, one session for all. Raises what building and boards raise."""
-    from evbench.boards.execution import BoardExecution
+    """Runs every case on the board of `profile`, with each toolchain that its profile allows and that is there.
+
+    Each layer runs twice: the second time branch predictor and instruction cache know it, as in a network that runs
+    window after window. On a virtual board the data-cache misses of one run are part of the figure; weights are cold.
+    Raises what building and boards raise.
+    """
     from evbench.boards.session import open_board
+
+    figures = []
+    with open_board(profile) as session:
+        for toolchain in _toolchains(profile):
+            chosen = profile.model_copy(update={"toolchain": toolchain})
+            figures += [_measure(case, chosen, session, cache) for case in CASES]
+    return figures
+
+
+def _toolchains(profile: BoardProfile) -> list[str]:
+    from evbench.compile.toolchain import find_toolchain
+
+    if profile.toolchain != "auto":
+        return [str(profile.toolchain)]
+    found: list[str] = []
+    for name in TOOLCHAINS:
+        with contextlib.suppress(BuildError):
+            found.append(find_toolchain(name).name)
+    return found or ["auto"]
+
+
+def _measure(case: KernelCase, profile: BoardProfile, session: BoardSession, cache: Path) -> KernelFigure:
+    from evbench.boards.execution import BoardExecution
     from evbench.compile.build import build_firmware
     from evbench.graph.execute import execute
 
-    figures = []
-    builds = [(case, graph, build_firmware(graph, profile, cache)) for case in CASES for graph in (case_graph(case),)]
-    with open_board(profile) as session:
-        for case, graph, build in builds:
-            rng = np.random.default_rng(1)
-            values = rng.integers(0, 255, case.shape, endpoint=True)
-            window = np.where(rng.random(case.shape) < _INPUT_ZEROS, 0, values).astype(np.uint8)
-            session.flash(build)
-            found = BoardExecution(session, build, graph).run(window[None])["output"]
-            equal = bool(np.array_equal(found, execute(graph, window[None])["output"]))
-            layer = session.profile(build, graph, [window]).layers[0]
-            ratio = layer.cycles / layer.macs
-            figures.append(
-                KernelFigure(
-                    case.name, build.toolchain, layer.macs, layer.cycles, ratio, case.target, case.cmsis_nn, equal
-                )
-            )
-    return figures
+    graph = case_graph(case)
+    build = build_firmware(graph, profile, cache)
+    rng = np.random.default_rng(1)
+    values = rng.integers(0, 255, case.shape, endpoint=True)
+    window = np.where(rng.random(case.shape) < _INPUT_ZEROS, 0, values).astype(np.uint8)
+    session.flash(build)
+    found = BoardExecution(session, build, graph).run(window[None])["output"]
+    equal = bool(np.array_equal(found, execute(graph, window[None])["output"]))
+    run = session.profile(build, graph, [window, window])
+    layer = run.layers[0]
+    return KernelFigure(
+        name=case.name,
+        toolchain=build.toolchain,
+        macs=layer.macs,
+        cycles=layer.cycles,
+        data_cache_cycles=run.data_cache_cycles[0] if run.data_cache_cycles else None,
+        cycles_per_mac=layer.cycles / layer.macs,
+        target=case.target,
+        cmsis_nn=case.cmsis_nn,
+        equal=equal,
+    )
+
+
+def kernels_table(figures: Sequence[KernelFigure]) -> Table:
+    """The figures for people."""
+    from rich.table import Table
+
+    table = Table(title="Cycles per multiply-accumulate")
+    for heading in ("layer", "compiler"):
+        table.add_column(heading)
+    for heading in ("MACs", "cycles", "of them cache misses", "per MAC", "target", "CMSIS-NN", "same bytes"):
+        table.add_column(heading, justify="right")
+    for figure in figures:
+        misses = "" if figure.data_cache_cycles is None else f"{figure.data_cache_cycles:,}"
+        counts = (f"{figure.macs:,}", f"{figure.cycles:,}", misses)
+        ratios = (f"{figure.cycles_per_mac:.2f}", f"{figure.target:.2f}", f"{figure.cmsis_nn:.2f}")
+        table.add_row(figure.name, figure.toolchain, *counts, *ratios, "yes" if figure.equal else "no")
+    return table
