@@ -11,7 +11,7 @@ from difflib import get_close_matches
 from pathlib import Path
 from typing import Annotated, Any, Literal, Self, TypeVar
 
-from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationError, model_validator
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, TypeAdapter, ValidationError, model_validator
 
 from evbench.errors import ProfileError
 from evbench.resources import resource
@@ -110,11 +110,76 @@ class DatasetSettings(Model):
     seconds: float | None = Field(default=None, gt=0, le=600)
 
 
-class FilterSettings(Model):
-    """One filter applied to every stream before windows are cut."""
+class BackgroundActivity(Model):
+    """Keeps events near which another one fired at most `keep_within` before."""
 
     name: Literal["background-activity"]
-    keep_within: Microseconds
+    keep_within: Microseconds = Field(ge=0)
+
+
+class HotPixels(Model):
+    """Leaves out pixels that fire more than `factor` times as often as those around them."""
+
+    name: Literal["hot-pixels"]
+    factor: float = Field(default=10.0, gt=1)
+
+
+class Refractory(Model):
+    """Leaves out what a pixel fires within `period` of the event that was kept before."""
+
+    name: Literal["refractory"]
+    period: Microseconds = Field(gt=0)
+
+
+class PolarityMerge(Model):
+    """Takes every event for ON."""
+
+    name: Literal["polarity-merge"]
+
+
+class Crop(Model):
+    """Keeps a rectangle of pixels, counted from the left and from the top."""
+
+    name: Literal["crop"]
+    left: int = Field(ge=0)
+    top: int = Field(ge=0)
+    width: int = Field(gt=0)
+    height: int = Field(gt=0)
+
+
+class Rotate(Model):
+    """Turns the picture clockwise by quarters."""
+
+    name: Literal["rotate"]
+    quarters: int = Field(default=1, ge=1, le=3)
+
+
+class Mirror(Model):
+    """Swaps left and right, or top and bottom."""
+
+    name: Literal["mirror"]
+    swap: Literal["left-right", "top-bottom"] = "left-right"
+
+
+class Downsample(Model):
+    """Brings the sensor to `size`, [height, width] in pixels; events keep their number."""
+
+    name: Literal["downsample"]
+    size: tuple[Annotated[int, Field(gt=0)], Annotated[int, Field(gt=0)]]
+
+
+FilterSettings = Annotated[
+    BackgroundActivity | HotPixels | Refractory | PolarityMerge | Crop | Rotate | Mirror | Downsample,
+    Field(discriminator="name"),
+]
+"""One filter applied to every stream before windows are cut, told by its name."""
+
+_FILTER = TypeAdapter[FilterSettings](FilterSettings)
+
+
+def parse_filter(entry: object) -> FilterSettings:
+    """A filter's settings from a table as recipes have it. Raises pydantic's ValidationError where it is none."""
+    return _FILTER.validate_python(entry)
 
 
 _Pixels = Annotated[int, Field(ge=8, le=1024)]
@@ -282,13 +347,15 @@ def _first_problem(
     error: ValidationError, model: type[BaseModel], what: str, path: Path, text: str, overrides: Mapping[str, str]
 ) -> ProfileError:
     problem = min(error.errors(include_url=False), key=lambda found: found["type"] != "extra_forbidden")
-    keys = [str(part) for part in problem["loc"]]
+    # Where a table is one of several kinds, its kind is part of the place but not of the file.
+    tagged = [str(part) for part in problem["loc"]]
+    keys = [part for number, part in enumerate(tagged) if not (number and tagged[number - 1].isdigit())]
     dotted = ".".join(keys)
     asked = next((key for key in overrides if dotted == key or dotted.startswith(f"{key}.")), None)
     asked = asked or next((key for key in overrides if key.startswith(f"{dotted}.")), None) if dotted else None
     line = _line_of(text, keys)
     where = f"--set {asked}={overrides[asked]}" if asked else f"{path}, line {line}" if line else str(path)
-    valid = _keys_at(model, keys[:-1])
+    valid = _keys_at(model, tagged[:-1])
     if problem["type"] == "extra_forbidden":
         inside = f" in [{'.'.join(keys[:-1])}]" if keys[:-1] else ""
         remedy = _suggestion(keys[-1], valid) or f"Valid keys are {', '.join(valid)}"
@@ -310,15 +377,26 @@ def _suggestion(wrong: str, valid: typing.Iterable[str]) -> str:
 
 def _keys_at(model: type[BaseModel], keys: list[str]) -> list[str]:
     """The valid keys of the table `keys` of a model; list positions among the keys are passed over."""
-    here: Any = model
+    kinds: list[type[BaseModel]] = [model]
     for key in keys:
-        if isinstance(here, type) and issubclass(here, BaseModel) and key in here.model_fields:
-            here = here.model_fields[key].annotation
-        while arguments := [a for a in typing.get_args(here) if isinstance(a, type) and issubclass(a, BaseModel)]:
-            here = arguments[0]
-    if not (isinstance(here, type) and issubclass(here, BaseModel)):
-        return []
-    return [name for name in here.model_fields if name != "id"]
+        named = [kind for kind in kinds if key in _names_of(kind)]
+        below = [kind.model_fields[key].annotation for kind in kinds if key in kind.model_fields]
+        if named:
+            kinds = named
+        elif below:
+            kinds = [kind for annotation in below for kind in _models_in(annotation)]
+    return [name for name in kinds[0].model_fields if name != "id"] if kinds else []
+
+
+def _models_in(annotation: Any) -> list[type[BaseModel]]:
+    if isinstance(annotation, type) and issubclass(annotation, BaseModel):
+        return [annotation]
+    return [model for argument in typing.get_args(annotation) for model in _models_in(argument)]
+
+
+def _names_of(model: type[BaseModel]) -> tuple[Any, ...]:
+    """The names that tell a table of this kind."""
+    return typing.get_args(model.model_fields["name"].annotation) if "name" in model.model_fields else ()
 
 
 def _line_of(text: str, keys: list[str]) -> int | None:

@@ -15,12 +15,12 @@ import numpy as np
 from numpy.typing import NDArray
 
 from evbench.errors import RecordingError
+from evbench.events.cleaning import filter_stream
 from evbench.events.datasets import Dataset, LabelledRecording, Split, span
-from evbench.events.filters import background_activity
 from evbench.events.stream import EventStream, SensorGeometry
 from evbench.events.voxel import MAX_COUNT
 from evbench.events.windows import first_window_start
-from evbench.profiles import FilterSettings, Representation
+from evbench.profiles import Representation
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -120,13 +120,6 @@ def build_windows(
         shape=(2 * bins, height, width),
         n_empty=sum(part.n_empty for part in parts),
     )
-
-
-def filter_stream(stream: EventStream, filters: tuple[FilterSettings, ...]) -> EventStream:
-    """The stream behind a recipe's filters, one after the other."""
-    for settings in filters:
-        stream = stream[background_activity(stream, settings.keep_within)]
-    return stream
 
 
 def place_on_grid(stream: EventStream, size: tuple[int, int]) -> EventStream:

@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 
 from evbench.errors import JobError, ModelError, RecordingError
 from evbench.jobs.store import Store
-from evbench.profiles import FilterSettings, Representation
+from evbench.profiles import Representation, parse_filter
 from evbench.resources import resource
 
 if TYPE_CHECKING:
@@ -47,7 +47,7 @@ class Model:
                 bins=int(about["bins"]),
                 window=int(about["window_us"]),
                 size=(height, width),
-                filters=tuple(FilterSettings.model_validate(entry) for entry in json.loads(about.get("filters", "[]"))),
+                filters=tuple(parse_filter(entry) for entry in json.loads(about.get("filters", "[]"))),
             )
         except (KeyError, ValueError, TypeError) as error:
             raise ModelError(

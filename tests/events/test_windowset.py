@@ -12,7 +12,7 @@ from evbench.events.stream import EventStream, SensorGeometry
 from evbench.events.voxel import accumulate_frame, voxelize
 from evbench.events.windows import fixed_windows
 from evbench.events.windowset import WindowSet, build_windows, place_on_grid
-from evbench.profiles import DatasetSettings, FilterSettings, Representation
+from evbench.profiles import BackgroundActivity, DatasetSettings, Representation
 
 SENSOR = SensorGeometry(24, 20)
 
@@ -36,7 +36,7 @@ def small_set(*parts: tuple[float, float]) -> Dataset:
 def test_every_window_is_the_grid_of_its_events(kind, size):
     dataset = small_set((0.0, 1.0), (0.0, 1.0))
     settings = Representation(
-        bins=3, window=25_000, size=size, filters=(FilterSettings(name="background-activity", keep_within=9_000),)
+        bins=3, window=25_000, size=size, filters=(BackgroundActivity(name="background-activity", keep_within=9_000),)
     )
     got = build_windows(dataset, settings, "train", kind)
     grids, labels, starts, empty = [], [], [], 0
