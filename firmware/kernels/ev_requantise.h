@@ -21,6 +21,27 @@ static inline int32_t ev_round(float value) {
 #endif
 }
 
+/* The larger and the smaller of two numbers, neither of them NaN. */
+static inline float ev_larger(float a, float b) {
+#if defined(__arm__) && defined(__ARM_FP)
+    float result;
+    __asm__("vmaxnm.f32 %0, %1, %2" : "=t"(result) : "t"(a), "t"(b));
+    return result;
+#else
+    return a > b ? a : b;
+#endif
+}
+
+static inline float ev_smaller(float a, float b) {
+#if defined(__arm__) && defined(__ARM_FP)
+    float result;
+    __asm__("vminnm.f32 %0, %1, %2" : "=t"(result) : "t"(a), "t"(b));
+    return result;
+#else
+    return a < b ? a : b;
+#endif
+}
+
 /* Clamps before adding the zero point, so that a saturated conversion cannot overflow. */
 static inline uint8_t ev_saturate(float value, int32_t zero, int32_t low, int32_t high) {
     int32_t rounded = ev_round(value);

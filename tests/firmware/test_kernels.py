@@ -238,6 +238,19 @@ def test_integer_addition_equals_the_reference(kernels: ctypes.CDLL, data: Any, 
     np.testing.assert_array_equal(found, reference(caller, *values))
 
 
+@pytest.mark.parametrize("scale", [2.0, 2.0000002, 1.9999998, 0.01])
+def test_integer_additions_on_ties_or_far_outside_the_range_equal_the_reference(
+    kernels: ctypes.CDLL, scale: float
+) -> None:
+    rng = np.random.default_rng(5)
+    sources = [Tensor(name, (9, 7, 11), DType.U8, 1.0, 0) for name in "ab"]
+    output = Tensor("output", (9, 7, 11), DType.U8, float(np.float32(scale)), 7)
+    values = [random_values(rng, source) for source in sources]
+    caller = Caller(kernels, Add("add", ("a", "b"), "output", False), sources, output)
+    found = caller.call("ev_add_u8u8", caller.addition(False), *values)
+    np.testing.assert_array_equal(found, reference(caller, *values))
+
+
 @pytest.mark.parametrize("relu", [False, True])
 def test_float_addition_equals_the_reference(kernels: ctypes.CDLL, relu: bool) -> None:
     rng = np.random.default_rng(2)
