@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from functools import partial
+
 
 class EvbenchError(Exception):
     """An error a user can cause or mend.
@@ -17,6 +19,10 @@ class EvbenchError(Exception):
         self.what = what
         self.where = where
         self.remedy = remedy
+
+    def __reduce__(self) -> tuple[object, ...]:
+        # Keyword-only arguments do not survive the way from one process to another by themselves.
+        return partial(type(self), where=self.where, remedy=self.remedy), (self.what,)
 
     def __str__(self) -> str:
         return " ".join(f"{part.rstrip('.')}." for part in (self.what, self.where, self.remedy) if part)

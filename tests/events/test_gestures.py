@@ -192,3 +192,16 @@ def test_a_folder_with_other_things_is_left_alone(tmp_path):
     with pytest.raises(RecordingError, match="something else"):
         make_simulated_gestures(tmp_path, 3, 0.1)
     assert [path.name for path in tmp_path.iterdir()] == ["thesis.tex"]
+
+
+@pytest.mark.parametrize("processes", [1, 2])
+def test_a_recording_that_cannot_be_written_is_named_whichever_process_writes_it(tmp_path, monkeypatch, processes):
+    monkeypatch.setattr(gestures, "GESTURES", GESTURES[:1])
+    make_simulated_gestures(tmp_path / "set", 3, 0.1, processes=1)
+    for path in (tmp_path / "set").rglob("*.dat"):
+        path.unlink()
+    in_the_way = tmp_path / "set" / "subject-21" / "hand_clapping.dat"
+    in_the_way.mkdir()
+    with pytest.raises(RecordingError, match="cannot be written") as caught:
+        make_simulated_gestures(tmp_path / "set", 3, 0.1, processes=processes)
+    assert caught.value.where == str(in_the_way)
