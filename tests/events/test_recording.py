@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import tracemalloc
+
 import numpy as np
 import pytest
 
@@ -162,3 +164,28 @@ def test_windows_read_chunk_by_chunk_are_those_of_the_whole_stream(tmp_path, sam
     for mine, whole in zip(recording.windows(7_000), fixed_windows(sample, 7_000), strict=True):
         assert (mine.t0, mine.duration) == (whole.t0, whole.duration)
         same_events(mine.stream, whole.stream)
+
+
+@pytest.mark.parametrize("suffix", [".dat", ".raw", ".aedat4", ".csv", ".npz", ".h5"])
+def test_windows_take_memory_for_a_chunk_not_for_the_recording(tmp_path, monkeypatch, suffix):
+    monkeypatch.setattr(source, "CHUNK_BYTES", 1 << 15)
+    count = 400_000
+    rng = np.random.default_rng(2)
+    stream = EventStream.from_arrays(
+        np.sort(rng.integers(0, 4_000_000, count)),
+        rng.integers(0, 100, count),
+        rng.integers(0, 100, count),
+        rng.random(count) < 0.5,
+        SensorGeometry(100, 100),
+    )
+    write_recording(stream, tmp_path / f"a{suffix}")
+    del stream
+    peaks = []
+    for reading in (lambda r: sum(len(w.stream) for w in r.windows(50_000)), lambda r: len(r.read())):
+        recording = open_recording(tmp_path / f"a{suffix}")
+        recording.info()
+        tracemalloc.start()
+        assert reading(recording) == count
+        peaks.append(tracemalloc.get_traced_memory()[1])
+        tracemalloc.stop()
+    assert peaks[0] < peaks[1] / 3

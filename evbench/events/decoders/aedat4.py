@@ -23,6 +23,8 @@ from evbench.events.stream import SensorGeometry
 MAGIC = b"#!AER-DAT4.0"
 _MAGIC_LINE = MAGIC + b"\r\n"
 _COMPRESSIONS = ("none", "lz4", "lz4", "zstd", "zstd")
+_FRAME_MAGIC = {"lz4": b"\x04\x22\x4d\x18", "zstd": b"\x28\xb5\x2f\xfd"}
+_MOST_STREAMS = 64
 _EVENT = np.dtype(
     {
         "names": ["t", "x", "y", "on"],
@@ -43,7 +45,8 @@ def open_aedat4(path: Path) -> Source:
     def chunks(note: Note, cursor: Cursor) -> Iterator[RawChunk]:
         if end is None:
             note("the recording was not closed properly: it has no table of contents; read packet by packet")
-        for at, payload in _packets(path, cursor[0] if cursor else offset, end, number, note):
+        magic = _FRAME_MAGIC.get(compression)
+        for at, payload in _packets(path, cursor[0] if cursor else offset, end, number, magic, note):
             try:
                 events = _events(_decompress(payload, compression))
             except (RuntimeError, ValueError, MemoryError, struct.error, zstandard.ZstdError) as error:
@@ -56,8 +59,13 @@ def open_aedat4(path: Path) -> Source:
     return Source("AEDAT 4.0", geometry, 0, chunks)
 
 
-def _packets(path: Path, offset: int, end: int | None, number: int, note: Note) -> Iterator[tuple[int, bytes]]:
-    """Offset and payload of every packet of one stream, and a note where the file ends too early."""
+def _packets(
+    path: Path, offset: int, end: int | None, number: int, magic: bytes | None, note: Note
+) -> Iterator[tuple[int, bytes]]:
+    """Offset and payload of every packet of one stream, and a note where the file ends too early.
+
+    Where no packet can begin, reading goes on at the next frame of the compression, which its `magic` shows.
+    """
     size_of_file = path.stat().st_size
     with path.open("rb") as file:
         file.seek(offset)
@@ -65,14 +73,36 @@ def _packets(path: Path, offset: int, end: int | None, number: int, note: Note) 
         while at < (size_of_file if end is None else end):
             head = file.read(8)
             stream, size = struct.unpack("<ii", head) if len(head) == 8 else (0, 0)
-            if len(head) < 8 or size < 0 or at + 8 + size > size_of_file:
-                note(f"truncated: the packet at byte {at} is not complete; read up to there")
-                return
+            if len(head) < 8 or size < 0 or stream < 0 or at + 8 + size > size_of_file:
+                found = _next_packet(file, at + 1, size_of_file, magic) if magic else None
+                if found is None:
+                    note(f"truncated: the packet at byte {at} is not complete; read up to there")
+                    return
+                note(f"no packet begins at byte {at}; {found - at} bytes were skipped")
+                at = found
+                file.seek(at)
+                continue
             if stream == number:
                 yield at, file.read(size)
             else:
                 file.seek(size, 1)
             at += 8 + size
+
+
+def _next_packet(file: BinaryIO, at: int, size_of_file: int, magic: bytes) -> int | None:
+    """The offset of the next packet at or behind `at` whose payload begins with `magic`."""
+    while at + 12 <= size_of_file:
+        file.seek(at)
+        block = file.read(1 << 20)
+        place = block.find(magic, 8)
+        while place >= 0:
+            stream, size = struct.unpack_from("<ii", block, place - 8)
+            if 0 <= stream < _MOST_STREAMS and 0 < size <= size_of_file - at - place:
+                return at + place - 8
+            place = block.find(magic, place + 1)
+        # A packet may begin in this block and its magic in the next.
+        at += max(len(block) - 11, 1)
+    return None
 
 
 def _decompress(payload: bytes, compression: str) -> bytes:

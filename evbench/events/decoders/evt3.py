@@ -189,7 +189,8 @@ def _last(setting: NDArray[np.bool_], place: NDArray[np.intp], back: int) -> NDA
     """
     found = place - back
     if back > 1:
-        found += setting.take(place - 1)
+        nearer = setting.take(place - 1).nonzero()[0]
+        found[nearer] += 1
     missing = (~setting.take(found)).nonzero()[0]
     if not len(missing):
         return found

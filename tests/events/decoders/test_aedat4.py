@@ -50,3 +50,13 @@ def test_a_file_that_ends_in_its_header_is_refused(write_bytes, aedat4_bytes, sa
 def test_a_file_without_an_event_stream_is_refused(write_bytes, aedat4_bytes, sample):
     with pytest.raises(RecordingError, match="no event stream"):
         open_recording(write_bytes("a", aedat4_bytes([sample]).replace(b"EVTS<", b"FRME<")))
+
+
+@pytest.mark.parametrize("compression", ["lz4", "zstd"])
+def test_reading_goes_on_at_the_next_packet_behind_garbage(write_bytes, aedat4_bytes, sample, same_events, compression):
+    whole = aedat4_bytes([sample[:80], sample[80:]], compression, closed=False)
+    at = len(aedat4_bytes([sample[:80]], compression, closed=False))
+    garbage = b"\xff" * 5000
+    recording = open_recording(write_bytes("a", whole[:at] + garbage + whole[at:]))
+    same_events(recording.read(), sample)
+    assert f"no packet begins at byte {at}; {len(garbage) + 11} bytes were skipped" in recording.warnings
