@@ -154,6 +154,13 @@ def explain(error: BaseException, where: Path | str) -> EvbenchError | None:
             where=f"{'Not possible to open' if unwritable else 'No permission for'} {path}",
             remedy="Choose another folder with --workspace or EVBENCH_WORKSPACE",
         )
+    if isinstance(error, sqlite3.OperationalError) and "disk I/O error" in text:
+        # SQLite's word for a disk with no room left for its write-ahead log, among other things.
+        return WorkspaceError(
+            "The workspace's database cannot be written: the disk is full or failing",
+            where=f"Writing {path}",
+            remedy="Free some space and run the same command again",
+        )
     if isinstance(error, sqlite3.DatabaseError) and "not a database" in text:
         return WorkspaceError(
             "The workspace's database is damaged", where=str(where), remedy="Move the file away; artifacts stay usable"

@@ -5,6 +5,7 @@ from __future__ import annotations
 import errno
 import os
 import shutil
+import sqlite3
 import subprocess
 import sys
 from pathlib import Path
@@ -81,6 +82,7 @@ def test_publishing_is_whole_and_the_first_one_wins(tmp_path: Path) -> None:
             "The disk is full. Writing /w/artifacts/x",
         ),
         (OSError(errno.EDQUOT, "Disk quota exceeded"), "The disk is full. Writing /w"),
+        (sqlite3.OperationalError("disk I/O error"), "The workspace's database cannot be written"),
         (RuntimeError("Error serialising: I/O error: No space left on device (os error 28)"), "The disk is full."),
         (PermissionError(errno.EACCES, "Permission denied", "/w/db"), "The workspace cannot be written."),
         (OSError(errno.EROFS, "Read-only file system"), "The workspace cannot be written."),
