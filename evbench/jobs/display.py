@@ -59,7 +59,7 @@ def report_table(report: dict[str, Any]) -> RenderableType:
         table.add_row(
             APPROACH_NAMES.get(row["approach"], row["approach"]),
             row["network"],
-            size(row["model_bytes"]),
+            model_size(row["model_bytes"]),
             f"{percent(row['accuracy_window'])} ({interval(row['accuracy_window_ci95'])})",
             percent(row["accuracy_group"]),
             percent(row["accuracy_recording"]),
@@ -191,6 +191,11 @@ def size(count: int) -> str:
     if count < 10 * 1024:
         return f"{count:,} B"
     return f"{count / 1024:.0f} KiB" if count < 1024**2 else f"{count / 1024**2:.2f} MiB"
+
+
+def model_size(count: int) -> str:
+    """Bytes of a model's constants, in the decimal units that papers state them in; memories are counted in KiB."""
+    return f"{count / 1e3:.0f} kB" if count < 1e6 else f"{count / 1e6:.2f} MB"
 
 
 def percent(fraction: float | None) -> str:

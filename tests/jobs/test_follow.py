@@ -8,7 +8,7 @@ import pytest
 from rich.console import Console
 
 from evbench.jobs import engine
-from evbench.jobs.display import duration, job_details, parity_table, report_table, size
+from evbench.jobs.display import duration, job_details, model_size, parity_table, report_table, size
 from evbench.jobs.follow import Follower, follow
 from evbench.jobs.store import Store
 
@@ -88,7 +88,7 @@ def test_the_report_marks_what_does_not_fit_and_what_is_modelled() -> None:
     text = text_of(report_table({"recipe": "bars", "window_us": 50_000, "rows": [row]}))
     for part in (
         "fp32 frames",
-        "4.01 MiB",
+        "4.20 MB",
         "50.0 % (45.0 to 55.0)",
         "latency, modelled",
         "no: virtual-h743-qspi",
@@ -113,4 +113,5 @@ def test_a_failed_job_shows_its_reason(store: Store) -> None:
 
 def test_sizes_and_durations_are_written_for_people() -> None:
     assert [size(500), size(80_000), size(4_300_000)] == ["500 B", "78 KiB", "4.10 MiB"]
+    assert [model_size(66_000), model_size(4_210_000)] == ["66 kB", "4.21 MB"]
     assert [duration(None, None), duration(1.0, 3.5), duration(0.5, 125.5)] == ["", "2.5 s", "2 min 05 s"]

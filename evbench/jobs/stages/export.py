@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from evbench.jobs.display import interval, model_size, percent
 from evbench.jobs.stage import Context
 from evbench.jobs.stages.dataset import windows_file
 from evbench.profiles import Recipe
@@ -24,7 +25,6 @@ def run(context: Context, approach: Approach, recipe: Recipe, trained: str) -> s
     result = export_approach(approach, recipe, context.inputs[trained], test_set, classes, context.out / MODEL)
     window, group = result.accuracy.window, result.accuracy.group
     context.metric("test_accuracy", 0, window.value)
-    return (
-        f"{result.model_bytes / 1e6:.2f} MB, test {100 * window.value:.1f} % per window "
-        f"({100 * window.low:.1f} to {100 * window.high:.1f}), {100 * group.value:.1f} % per 4 windows"
-    )
+    groups = f", {percent(group.value)} per 4 windows" if group.total else ""
+    size, accuracy = model_size(result.model_bytes), percent(window.value)
+    return f"{size}, test {accuracy} per window ({interval((window.low, window.high))}){groups}"
