@@ -23,8 +23,7 @@ __attribute__((noinline)) static int32_t sum_one(const int8_t *weight, const EV_
 }
 
 #if defined(__ARM_FEATURE_DSP)
-/* r0: inputs, r1: weights of the first output, r2: bytes to the next output's, r3: eights left, r8 to r10: sums. Stack: inputs,
- * weights of this three, number of eights; sums and their end, as the last two arguments. */
+/* r0: inputs, r1: weights of the first output, r2: bytes to the next output's, r3: eights left, r8 to r10: sums. */
 #define EV_EIGHT                                                                                                       \
     "ldr r4, [r0], #4\n"                                                                                               \
     "ldr r7, [r1, r2]\n"                                                                                               \
@@ -65,50 +64,74 @@ __attribute__((noinline)) static int32_t sum_one(const int8_t *weight, const EV_
     "smlad r8, r6, r11, r8\n"
 
 #define EV_IN_REGISTER __attribute__((unused))
+/* Sums of three outputs at a time from acc[0] on; the last three end at `last` + 2, over those before them if need be.
+ * Stack: inputs, weights of this three, number of eights, bytes from a sum to its bias. */
 __attribute__((naked, noinline)) static void sum_eights(EV_IN_REGISTER const EV_INPUT *input,
                                                         EV_IN_REGISTER const int8_t *weight,
                                                         EV_IN_REGISTER int32_t stride, EV_IN_REGISTER int32_t eights,
-                                                        EV_IN_REGISTER int32_t *acc, EV_IN_REGISTER int32_t *end) {
+                                                        EV_IN_REGISTER const int32_t *bias,
+                                                        EV_IN_REGISTER int32_t *acc, EV_IN_REGISTER int32_t *last) {
     __asm__ volatile("push {r4-r11, lr}\n"
-                     "sub sp, sp, #12\n"
-                     "ldr r4, [sp, #48]\n"
+                     "sub sp, sp, #20\n"
+                     "ldr r5, [sp, #56]\n"
+                     "ldr r4, [sp, #60]\n"
                      "str r0, [sp]\n"
+                     "sub r5, r5, r4\n"
                      "str r1, [sp, #4]\n"
                      "str r3, [sp, #8]\n"
+                     "str r5, [sp, #12]\n"
                      "1:\n"
-                     "ldm r4, {r8-r10}\n"
+                     "add r4, r4, r5\n"
+                     "ldr r8, [r4]\n"
+                     "ldr r9, [r4, #4]\n"
+                     "ldr r10, [r4, #8]\n"
                      ".balign 8\n"
                      "2:\n" EV_EIGHT "bne 2b\n"
-                     "ldr r4, [sp, #48]\n"
+                     "ldr r4, [sp, #60]\n"
+                     "ldr r7, [sp, #64]\n"
                      "ldr r1, [sp, #4]\n"
-                     "ldr r5, [sp, #52]\n"
                      "add r6, r2, r2, lsl #1\n"
+                     "str r8, [r4]\n"
+                     "cmp r4, r7\n"
+                     "str r9, [r4, #4]\n"
                      "add r1, r1, r6\n"
+                     "str r10, [r4, #8]\n"
+                     "beq 4f\n"
+                     "add r4, r4, #12\n"
                      "ldr r0, [sp]\n"
+                     "subs r6, r4, r7\n"
                      "ldr r3, [sp, #8]\n"
+                     "ldr r5, [sp, #12]\n"
+                     "ble 3f\n"
+                     "lsr r6, r6, #2\n"
+                     "mov r4, r7\n"
+                     "mls r1, r6, r2, r1\n"
+                     "3:\n"
+                     "str r4, [sp, #60]\n"
                      "str r1, [sp, #4]\n"
-                     "stm r4!, {r8-r10}\n"
-                     "str r4, [sp, #48]\n"
-                     "cmp r4, r5\n"
-                     "bne 1b\n"
-                     "add sp, sp, #12\n"
+                     "b 1b\n"
+                     "4:\n"
+                     "add sp, sp, #20\n"
                      "pop {r4-r11, pc}\n");
 }
 
-/* Adds the products of `outputs` neighbouring outputs, a multiple of three, to acc[outputs]. */
-static void sum_threes(const int8_t *weight, const EV_INPUT *input, int32_t inputs, int32_t outputs, int32_t *acc) {
+/* The sums of `outputs` neighbouring outputs, at least three. */
+static void sum_many(const int8_t *weight, const int32_t *bias, const EV_INPUT *input, int32_t inputs, int32_t outputs,
+                     int32_t *acc) {
     const int32_t done = inputs & ~7;
     if (done > 0) {
-        sum_eights(input, weight, inputs, done / 8, acc, acc + outputs);
+        sum_eights(input, weight, inputs, done / 8, bias, acc, acc + outputs - 3);
+        bias = acc;
     }
     for (int32_t k = 0; k < outputs && done < inputs; k++) {
-        acc[k] = sum_one(weight + k * inputs + done, input + done, inputs - done, acc[k]);
+        acc[k] = sum_one(weight + k * inputs + done, input + done, inputs - done, bias[k]);
     }
 }
 #else
-static void sum_threes(const int8_t *weight, const EV_INPUT *input, int32_t inputs, int32_t outputs, int32_t *acc) {
+static void sum_many(const int8_t *weight, const int32_t *bias, const EV_INPUT *input, int32_t inputs, int32_t outputs,
+                     int32_t *acc) {
     for (int32_t k = 0; k < outputs; k++) {
-        acc[k] = sum_one(weight + k * inputs, input, inputs, acc[k]);
+        acc[k] = sum_one(weight + k * inputs, input, inputs, bias[k]);
     }
 }
 #endif
@@ -116,20 +139,17 @@ static void sum_threes(const int8_t *weight, const EV_INPUT *input, int32_t inpu
 enum { EV_TOGETHER = 12 };
 
 /* Sums of the next outputs after `done`, or of the last three again when fewer are left: fills acc[EV_TOGETHER] from
- * output *first on and returns how many. */
+ * output *first on and returns how many, three or more unless the layer has fewer than three. */
 static int32_t next_sums(const int8_t *weight, const int32_t *bias, int32_t inputs, int32_t outputs, int32_t done,
                          const EV_INPUT *input, int32_t *acc, int32_t *first) {
     const int32_t left = outputs - done;
-    const int32_t count = left >= EV_TOGETHER ? EV_TOGETHER : left >= 3 ? left - left % 3 : outputs >= 3 ? 3 : 1;
+    const int32_t count = left >= EV_TOGETHER ? EV_TOGETHER : left >= 3 ? left : outputs >= 3 ? 3 : 1;
     *first = left >= count ? done : outputs - count;
     weight += *first * inputs;
-    for (int32_t k = 0; k < count; k++) {
-        acc[k] = bias[*first + k];
-    }
     if (count > 1) {
-        sum_threes(weight, input, inputs, count, acc);
+        sum_many(weight, bias + *first, input, inputs, count, acc);
     } else {
-        acc[0] = sum_one(weight, input, inputs, acc[0]);
+        acc[0] = sum_one(weight, input, inputs, bias[*first]);
     }
     return count;
 }

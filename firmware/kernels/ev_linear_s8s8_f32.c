@@ -9,8 +9,17 @@ void ev_linear_s8s8_f32(const ev_linear_s8_logits *layer, const int8_t *input, f
     int32_t acc[EV_TOGETHER];
     for (int32_t done = 0, o = 0, count; done < layer->outputs; done = o + count) {
         count = next_sums(layer->weight, layer->bias, layer->inputs, layer->outputs, done, input, acc, &o);
-        for (int32_t k = 0; k < count; k++) {
-            output[o + k] = (float)acc[k] * layer->multiplier[o + k];
+        const float *multiplier = layer->multiplier + o;
+        if (count == 1) {
+            output[o] = (float)acc[0] * multiplier[0];
+        }
+        for (int32_t k = 0; k < count && count > 1; k += 3) { /* three at a time hide each other's latency */
+            k = k + 3 <= count ? k : count - 3;
+            const float x = (float)acc[k] * multiplier[k], y = (float)acc[k + 1] * multiplier[k + 1];
+            const float z = (float)acc[k + 2] * multiplier[k + 2];
+            output[o + k] = x;
+            output[o + k + 1] = y;
+            output[o + k + 2] = z;
         }
     }
     for (int32_t o = 0; o < layer->outputs && layer->relu; o++) {
