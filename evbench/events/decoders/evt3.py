@@ -30,8 +30,8 @@ _NEVER = -(1 << 40)
 class _State(NamedTuple):
     """What the words so far have set: as words, so that a block begins with them.
 
-    high counts the turns of the clock's 24 bits in the bits above its twelve, and is _NEVER before the first; y and
-    base are -1 then.
+    high counts the turns of the clock's 24 bits in the bits above its twelve, and is _NEVER before the first; base is
+    twice the x at which the next vector begins, plus its polarity; y and base are -1 before the first.
     """
 
     high: int = _NEVER
@@ -116,14 +116,25 @@ def _decode(
     if set_bits is not None:
         x[set_bits], on[set_bits] = x_of_bits, on_of_bits
 
-    sets_low, sets_y = kind == _LOW, kind == _Y
-    t = (words.take(_last(sets_low, place, 2)) & _TWELVE).astype(np.int64)
+    before = place - 1
+    kind_before = kind.take(before)
+    # The word that sets the row mostly is the one ahead of an event, the one that sets the time that or the one before.
+    row = _last(kind, _Y, place, before, kind_before)
+    nearer = (kind_before == _LOW).nonzero()[0]
+    guess = place - 2
+    guess[nearer] += 1
+    t = (words.take(_last(kind, _LOW, place, guess, kind.take(guess))) & _TWELVE).astype(np.int64)
     _add_high(t, state.high if told else 0, high, np.searchsorted(place, clock))
-    y = words.take(_last(sets_y, place, 1)) & _ELEVEN
+    y = words.take(row) & _ELEVEN
 
-    low, row = int(words[_final(sets_low)]) & 0xFFF, int(words[_final(sets_y)]) & 0x7FF
-    has_row = state.y >= 0 or bool(sets_y[2:].any())
-    after = _State(int(high[-1]) if len(high) else state.high, low, row if has_row else -1, base)
+    last_low, last_y = _final(kind, _LOW), _final(kind, _Y)
+    after = _State(
+        high=int(high[-1]) if len(high) else state.high,
+        low=int(words[last_low]) & 0xFFF,
+        # The word ahead of the block stands for a row even where none was set.
+        y=int(words[last_y]) & 0x7FF if state.y >= 0 or last_y > 1 else -1,
+        base=base,
+    )
     return t, x, y, on, after
 
 
@@ -137,12 +148,12 @@ def _add_high(t: NDArray[np.int64], first: int, high: NDArray[np.int64], since: 
     t[begin:] += value << 12
 
 
-def _final(setting: NDArray[np.bool_]) -> int:
-    """The last place where `setting` holds."""
-    near = setting[-_NEAR:].nonzero()[0]
+def _final(kind: NDArray[np.uint8], setter: np.uint8) -> int:
+    """The place of the last word of the type `setter`."""
+    near = (kind[-_NEAR:] == setter).nonzero()[0]
     if len(near):
-        return max(len(setting) - _NEAR, 0) + int(near[-1])
-    return int(setting.nonzero()[0][-1])
+        return max(len(kind) - _NEAR, 0) + int(near[-1])
+    return int((kind == setter).nonzero()[0][-1])
 
 
 def _vector_events(
@@ -158,17 +169,19 @@ def _vector_events(
     passed = np.cumsum(width) - width
     # Entry 0 stands for the base of the block before.
     group = np.cumsum(sets)
-    start = np.concatenate([[max(base, 0)], word[sets] & _TWELVE]).astype(np.int64)
+    based = word[sets].astype(np.int64)
+    start = np.concatenate([[max(base, 0) >> 1], based & 0x7FF])
+    on = np.concatenate([[max(base, 0) & 1], based >> 11 & 1])
     began = np.concatenate([[0], passed[sets]])
-    first = (start[group] & 0x7FF) + passed - began[group]
+    first = start[group] + passed - began[group]
     valid = np.where(sets, 0, word & np.where(kind == _VECTOR_8, 0xFF, 0xFFF)).astype("<u2")
     bits = np.unpackbits(valid.view(np.uint8), bitorder="little").nonzero()[0]
     origin, pixel = bits >> 4, bits & 15
     # Beyond 16 bits nothing is on a sensor any more.
     x = np.minimum(first[origin] + pixel, 0xFFFF).astype(np.uint16)
-    behind = min(int(first[-1] + width[-1]), 0x7FF)
+    behind = min(int(first[-1] + width[-1]), 0xFFFF)
     known = base >= 0 or bool(sets.any())
-    return origin, x, start[group[origin]] & 0x800 != 0, int(start[group[-1]]) & 0x800 | behind if known else -1
+    return origin, x, on[group[origin]] == 1, behind << 1 | int(on[group[-1]]) if known else -1
 
 
 def _merged(place: NDArray[np.intp], more: NDArray[np.intp]) -> tuple[NDArray[np.intp], NDArray[np.intp]]:
@@ -181,31 +194,33 @@ def _merged(place: NDArray[np.intp], more: NDArray[np.intp]) -> tuple[NDArray[np
     return merged, there
 
 
-def _last(setting: NDArray[np.bool_], place: NDArray[np.intp], back: int) -> NDArray[np.intp]:
-    """The last place before each of `place`, ascending, where `setting` holds.
+def _last(
+    kind: NDArray[np.uint8],
+    setter: np.uint8,
+    place: NDArray[np.intp],
+    found: NDArray[np.intp],
+    kind_found: NDArray[np.uint8],
+) -> NDArray[np.intp]:
+    """The place of the last word of the type `setter` ahead of each event at `place`, ascending; changes `found`.
 
-    It holds at one of the first two words. What set an event's row and time mostly lies one or two words (`back`) ahead
-    of it; where nothing lies between it and the event before, the two have the same.
+    One of the first two words is of that type. found, kind_found: a guess and the types of the words there, behind
+    which no word of that type may lie; where nothing lies between it and the event before, the two have the same.
     """
-    found = place - back
-    if back > 1:
-        nearer = setting.take(place - 1).nonzero()[0]
-        found[nearer] += 1
-    missing = (~setting.take(found)).nonzero()[0]
+    missing = (kind_found != setter).nonzero()[0]
     if not len(missing):
         return found
     at = found.take(missing)
     event_before = place.take(np.maximum(missing - 1, 0))
     if missing[0] == 0:
         event_before[0] = -1
-    found[missing] = -1
     further = (at - 1 > event_before).nonzero()[0]
     if len(further) > _FEW:
-        places = setting.nonzero()[0]
-        found[missing] = places.take(np.cumsum(setting, dtype=np.int32).take(at) - 1)
+        setting = kind == setter
+        found[missing] = setting.nonzero()[0].take(np.cumsum(setting, dtype=np.int32).take(at) - 1)
         return found
+    found[missing] = -1
     for number in further.tolist():
-        between = setting[event_before[number] + 1 : at[number]].nonzero()[0]
+        between = (kind[event_before[number] + 1 : at[number]] == setter).nonzero()[0]
         if len(between):
             found[missing[number]] = event_before[number] + 1 + between[-1]
     inheriting = missing[found.take(missing) < 0]
