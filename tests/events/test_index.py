@@ -8,7 +8,7 @@ import pytest
 from evbench.events import recording as recording_module
 from evbench.events.decoders import source
 from evbench.events.recording import open_recording
-from evbench.events.stream import EventStream
+from evbench.events.stream import EventStream, SensorGeometry
 from evbench.events.windows import fixed_windows
 from evbench.events.writers import write_recording
 
@@ -84,3 +84,26 @@ def test_a_recording_out_of_order_gives_the_windows_of_the_sorted_one_from_any_t
     whole = [w for w in fixed_windows(stream, 5_000) if w.t0 + 5_000 > start]
     for a, b in zip(mine, whole, strict=True):
         same_events(a.stream, b.stream)
+
+
+@pytest.mark.parametrize("suffix", [".dat", ".raw", ".evt2.raw", ".aedat", ".bin", ".h5", ".npz", ".csv", ".aedat4"])
+def test_every_format_reads_on_from_the_middle(tmp_path, sample, same_events, monkeypatch, suffix):
+    monkeypatch.setattr(source, "CHUNK_BYTES", 256)
+    stream = EventStream(sample.t, sample.x, sample.y, sample.on, SensorGeometry(128, 128))
+    write_recording(stream, tmp_path / f"a{suffix}")
+    start = int(sample.t[130])
+    mine = list(open_recording(tmp_path / f"a{suffix}", cache=tmp_path / "cache").windows(3_000, start=start))
+    whole = [w for w in fixed_windows(sample, 3_000) if w.t0 + 3_000 > start]
+    for a, b in zip(mine, whole, strict=True):
+        assert a.t0 == b.t0
+        same_events(a.stream, b.stream)
+
+
+@pytest.mark.parametrize("name", ["dvs.es", "gen3-640x480.evt2.raw", "gen4-1280x720.evt3.raw", "davis.aedat4"])
+def test_a_real_recording_reads_on_from_the_middle(shared_data, tmp_path, same_events, name):
+    recording = open_recording(shared_data / "recordings" / name, cache=tmp_path)
+    whole = recording.read()
+    start = int(whole.t[len(whole) // 2])
+    (first, *_) = recording.windows(1_000, start=start, stop=start + 1)
+    inside = (whole.t >= first.t0) & (whole.t < first.t0 + 1_000)
+    same_events(first.stream, whole[inside])
