@@ -19,6 +19,9 @@ if TYPE_CHECKING:
     from evbench.events.windowset import WindowSet
     from evbench.graph.model import IntegerGraph
 
+MODEL = "model"
+"""The folder of a model in the output of stage export."""
+
 RECORDINGS = {".aedat", ".aedat4", ".dat", ".bin", ".bs2"}
 """Suffixes of the files taken from a folder; a file that is named is opened whatever it is called."""
 
@@ -93,8 +96,6 @@ def label(path: Path | None) -> str:
 
 def model_of_job(store: Store, job_id: int, approach: str = "qat-int8") -> Path:
     """The model folder that a job exported for an approach. Raises JobError when it has not come so far."""
-    from evbench.jobs.stages.export import MODEL
-
     store.job(job_id)
     for stage in store.stages(job_id):
         if (stage.name, stage.approach) == ("export", approach) and stage.digest and stage.state in ("done", "reused"):

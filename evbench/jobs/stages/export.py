@@ -5,14 +5,13 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from evbench.jobs.display import interval, model_size, percent
+from evbench.jobs.models import MODEL
 from evbench.jobs.stage import Context
 from evbench.jobs.stages.dataset import windows_file
 from evbench.profiles import Recipe
 
 if TYPE_CHECKING:
     from evbench.training.approach import Approach
-
-MODEL = "model"
 
 
 def run(context: Context, approach: Approach, recipe: Recipe, trained: str) -> str:

@@ -8,10 +8,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from evbench.errors import DoesNotFitError
-from evbench.jobs.models import enough, from_emptiest_to_fullest
+from evbench.jobs.models import MODEL, enough, from_emptiest_to_fullest
 from evbench.jobs.stage import Context
 from evbench.jobs.stages.dataset import Kind, windows_file
-from evbench.jobs.stages.export import MODEL
 from evbench.profiles import BoardProfile, load_board
 from evbench.workspace import Workspace
 

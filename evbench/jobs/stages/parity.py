@@ -4,10 +4,9 @@ from __future__ import annotations
 
 from typing import Any
 
-from evbench.jobs.models import enough, evenly
+from evbench.jobs.models import MODEL, enough, evenly
 from evbench.jobs.stage import Context
 from evbench.jobs.stages.dataset import Kind, windows_file
-from evbench.jobs.stages.export import MODEL
 from evbench.jobs.stages.hardware import fit, load_model
 from evbench.profiles import BoardProfile
 

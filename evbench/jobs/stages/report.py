@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
+from evbench.jobs.models import MODEL
 from evbench.jobs.stage import Context
-from evbench.jobs.stages.export import MODEL
 from evbench.jobs.stages.hardware import read_json
 from evbench.profiles import Recipe
 

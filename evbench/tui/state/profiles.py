@@ -142,7 +142,7 @@ def _stack_room(board: str) -> int:
 
 def model_choices(store: Store) -> list[Choice]:
     """The bundled model and the models that finished export stages of this workspace have left."""
-    from evbench.jobs.stages.export import MODEL
+    from evbench.jobs.models import MODEL
     from evbench.tui.dialogs import Choice
 
     choices = [Choice(BUNDLED, "bundled model", "comes with evbench")]
