@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -27,6 +28,10 @@ SCRATCH_WORDS = 16 * 1024
 """Most words of DTCM that kernels share for widened weights, where a layer can do with less than it would like."""
 
 
+FAST_BYTES = 8 * 1024
+"""Most bytes of constants that are copied to fast memory at start-up, all layers together."""
+
+
 @dataclass(frozen=True, slots=True)
 class Call:
     """A layer in C: the kernel's name, the constant it takes, and the statement that runs it."""
@@ -38,21 +43,31 @@ class Call:
 
 @dataclass(slots=True)
 class Constants:
-    """The bytes of weights.bin, filled layer by layer; every array starts on a multiple of eight bytes."""
+    """The bytes of weights.bin, filled layer by layer; every array starts on a multiple of eight bytes.
+
+    Those in front stay in flash. The last `fast_size` bytes are copied to fast memory at start-up: weights that a run
+    reads once gain nothing from a data cache, each line of it waits for the flash.
+    """
 
     parts: list[bytes] = field(default_factory=list)
+    fast_parts: list[bytes] = field(default_factory=list)
     size: int = 0
+    fast_size: int = 0
 
-    def add(self, array: NDArray[Any]) -> str:
+    def add(self, array: NDArray[Any], *, fast: bool = False) -> str:
         """Append an array in little-endian order; returns the C expression of its address."""
         content = np.ascontiguousarray(array, array.dtype.newbyteorder("<")).tobytes()
         content += bytes(-len(content) % 8)
+        if fast:
+            self.fast_parts.append(content)
+            self.fast_size += len(content)
+            return f"EV_FAST_CONSTANTS({self.fast_size - len(content)})"
         self.parts.append(content)
         self.size += len(content)
         return f"EV_CONSTANTS({self.size - len(content)})"
 
     def content(self) -> bytes:
-        return b"".join(self.parts)
+        return b"".join((*self.parts, *self.fast_parts))
 
 
 def lower_operator(
@@ -146,15 +161,17 @@ class _Layer:
         weight = operator.weight
         if len(given.shape) == 3:
             weight = weight.reshape(outputs, *given.shape).transpose(0, 2, 3, 1).reshape(outputs, -1)
-        fields = {"inputs": str(weight.shape[1]), "outputs": str(outputs), "weight": self.constants.add(weight)}
+        fast = weight.dtype.kind != "f" and self.constants.fast_size + weight.size + 8 * (outputs + 3) <= FAST_BYTES
+        add = partial(self.constants.add, fast=fast)
+        fields = {"inputs": str(weight.shape[1]), "outputs": str(outputs), "weight": add(weight)}
         places = f"{source}, {target}"
         if operator.weight.dtype.kind == "f":
             self._plain_counts()
-            fields |= {"bias": self.constants.add(operator.bias), "relu": str(int(operator.relu))}
+            fields |= {"bias": add(operator.bias), "relu": str(int(operator.relu))}
             return self._call(f"ev_linear_{given.dtype}f32", "ev_linear_weights_f32", fields, places)
-        fields["bias"] = self.constants.add(self._folded(operator))
+        fields["bias"] = add(self._folded(operator))
         if self.output.dtype.is_float:
-            fields["multiplier"] = self.constants.add(multipliers(self.graph, operator))
+            fields["multiplier"] = add(multipliers(self.graph, operator))
             fields["relu"] = str(int(operator.relu))
             return self._call(f"ev_linear_{given.dtype}s8_f32", "ev_linear_s8_logits", fields, places)
         fields["out"] = self._requant(operator.relu)

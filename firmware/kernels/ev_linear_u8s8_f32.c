@@ -12,14 +12,15 @@ void ev_linear_u8s8_f32(const ev_linear_s8_logits *layer, const uint8_t *input, 
         const float *multiplier = layer->multiplier + o;
         if (count == 1) {
             output[o] = (float)acc[0] * multiplier[0];
+            continue;
         }
-        for (int32_t k = 0; k < count && count > 1; k += 3) { /* three at a time hide each other's latency */
-            k = k + 3 <= count ? k : count - 3;
+        for (int32_t left = count, k = 0; left > 0; left -= 3) { /* three at a time hide each other's latency */
             const float x = (float)acc[k] * multiplier[k], y = (float)acc[k + 1] * multiplier[k + 1];
             const float z = (float)acc[k + 2] * multiplier[k + 2];
             output[o + k] = x;
             output[o + k + 1] = y;
             output[o + k + 2] = z;
+            k = left >= 6 ? k + 3 : count - 3;
         }
     }
     for (int32_t o = 0; o < layer->outputs && layer->relu; o++) {

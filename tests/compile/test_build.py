@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 
 from evbench.compile.build import Build, build_firmware
+from evbench.compile.generate import scratch_bytes
 from evbench.compile.image import read_image
 from evbench.compile.linker import STACK_BYTES, linker_script
 from evbench.errors import BuildError, ModelError, WorkspaceError
@@ -169,3 +170,22 @@ def test_a_file_that_is_no_image_is_refused(tmp_path: Path, build: Build) -> Non
     (tmp_path / "cut.elf").write_bytes(build.elf.read_bytes()[:200])
     with pytest.raises(BuildError, match="no firmware image"):
         read_image(tmp_path / "cut.elf")
+
+
+@pytest.mark.parametrize("toolchain", ["board", "gcc_board"])
+def test_weights_read_once_are_copied_to_dtcm_and_stored_in_whole_words_of_flash(
+    toolchain: str, builds: Path, small_graph: IntegerGraph, request: pytest.FixtureRequest
+) -> None:
+    profile: BoardProfile = request.getfixturevalue(toolchain)
+    build = build_firmware(small_graph, profile, builds)
+    dtcm = profile.memory["dtcm"]
+    assert dtcm.origin <= build.symbols["ev_fast_weights"][0] < dtcm.origin + dtcm.size
+    assert all(segment.address % 32 == 0 for segment in read_image(build.elf).segments)
+
+
+def test_scratch_of_the_kernels_is_part_of_the_memory_report(
+    board: BoardProfile, builds: Path, small_graph: IntegerGraph
+) -> None:
+    build = build_firmware(small_graph, board, builds)
+    assert build.symbols["scratch"][1] == scratch_bytes(small_graph) > 0
+    assert build.regions["dtcm"] > STACK_BYTES + scratch_bytes(small_graph)

@@ -1,4 +1,4 @@
-"""The kernels' benchmark: its layers, and that each is cheaper than CMSIS-NN's and has the reference's bytes."""
+"""The kernels' benchmark: its layers, and that each meets its target and has the reference's bytes."""
 
 from __future__ import annotations
 
@@ -27,9 +27,8 @@ def test_every_kernel_computes_the_bytes_of_the_reference(figures: list[KernelFi
     assert all(figure.equal for figure in figures)
 
 
-def test_convolutions_meet_their_targets_and_nothing_is_slower_than_cmsis_nn(figures: list[KernelFigure]) -> None:
-    assert all(figure.cycles_per_mac < figure.cmsis_nn for figure in figures)
-    assert all(figure.meets_target for figure in figures if not figure.name.startswith("linear"))
+def test_every_kernel_meets_its_target(figures: list[KernelFigure]) -> None:
+    assert [figure.name for figure in figures if not figure.meets_target] == []
 
 
 def test_figures_can_be_read_by_programs_and_people(figures: list[KernelFigure]) -> None:
