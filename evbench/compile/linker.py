@@ -14,9 +14,9 @@ def linker_script(board: BoardProfile) -> str:
     """A script that GNU ld and lld both read.
 
     The vector table is the first thing in flash, the stack the first in DTCM: one that grows too far leaves the memory
-    and faults instead of overwriting variables. Constants of the network go to qspi where the board has it. What start-up
-    copies from flash begins with a new flash word, which is 32 bytes. Raises BuildError when the board has no flash or
-    no DTCM.
+    and faults instead of overwriting variables. Constants of the network go to qspi where the board has it. What
+    start-up copies from flash begins with a new flash word, which is 32 bytes. Raises BuildError when the board has no
+    flash or no DTCM.
     """
     for name in REQUIRED:
         if name not in board.memory:
