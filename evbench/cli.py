@@ -4,17 +4,23 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Mapping
-from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import Annotated
 
 import typer
 
+from evbench.commands import jobs, recordings
+from evbench.commands.shared import (
+    BoardOption,
+    DetachOption,
+    JsonOption,
+    ModelArgument,
+    PortOption,
+    open_store,
+    open_workspace,
+    options,
+)
 from evbench.errors import EvbenchError
-
-if TYPE_CHECKING:
-    from evbench.jobs.store import Store
-    from evbench.workspace import Workspace
 
 EXIT_CODES = (
     "Exit codes: 0 done; 1 parity or doctor found something wrong, or evbench itself failed; 2 wrong usage; "
@@ -29,35 +35,13 @@ app = typer.Typer(
     epilog=EXIT_CODES,
     context_settings={"help_option_names": ["-h", "--help"]},
 )
-events = typer.Typer(no_args_is_help=True, help="Look into recordings and convert them.")
-jobs = typer.Typer(no_args_is_help=True, help="List, show, follow, cancel and resume jobs.")
 boards = typer.Typer(no_args_is_help=True, help="Boards that evbench knows.")
-datasets = typer.Typer(no_args_is_help=True, help="Make simulated datasets.")
-app.add_typer(events, name="events")
-app.add_typer(jobs, name="jobs")
-app.add_typer(boards, name="boards")
-app.add_typer(datasets, name="datasets")
 bench = typer.Typer(no_args_is_help=True, help="Measure evbench itself.")
+app.add_typer(recordings.events, name="events")
+app.add_typer(jobs.jobs, name="jobs")
+app.add_typer(boards, name="boards")
+app.add_typer(recordings.datasets, name="datasets")
 app.add_typer(bench, name="bench")
-
-
-@dataclass(frozen=True, slots=True)
-class Options:
-    """What was said before the command."""
-
-    workspace: Path | None = None
-    debug: bool = False
-
-
-_options = Options()
-
-JsonOption = Annotated[bool, typer.Option("--json", help="Print JSON for programs.")]
-BoardOption = Annotated[str | None, typer.Option("--board", help="A board profile's name or file.")]
-PortOption = Annotated[str | None, typer.Option("--port", help="A real board's serial port.")]
-ModelArgument = Annotated[
-    Path | None, typer.Argument(metavar="[MODEL]", help="A model folder or graph file; the bundled model by default.")
-]
-JobArgument = Annotated[int, typer.Argument(metavar="JOB", help="The job's number.")]
 
 
 def _say_version(wanted: bool) -> None:
@@ -93,12 +77,11 @@ def workbench(
     ] = False,
 ) -> None:
     """Takes event-camera networks from recordings to a Cortex-M7. Without a command, opens the workbench."""
-    global _options
-    _options = Options(workspace, debug)
+    options.workspace, options.debug = workspace, debug
     if context.invoked_subcommand is None:
         from evbench.tui.app import run
 
-        run(_workspace(), data)
+        run(open_workspace(), data)
 
 
 # --- the main job -----------------------------------------------------------------------------------------------------
@@ -118,7 +101,7 @@ def run(
     settings: Annotated[
         list[str] | None, typer.Option("--set", metavar="KEY=VALUE", help="A setting, such as train.epochs=2.")
     ] = None,
-    detach: Annotated[bool, typer.Option("--detach", help="Return at once; the job goes on.")] = False,
+    detach: DetachOption = False,
     scheduler: Annotated[str | None, typer.Option("--dask", help="Run on a dask scheduler, tcp://host:port.")] = None,
     as_json: JsonOption = False,
 ) -> None:
@@ -137,7 +120,7 @@ def _run(
 ) -> None:
     from evbench.jobs import engine, output
 
-    workspace = _workspace()
+    workspace = open_workspace()
     job_id = engine.submit_run(workspace, recipe, data, board, overrides)
     engine.start(workspace, job_id, "dask" if scheduler else "local", scheduler)
     if detach:
@@ -154,7 +137,7 @@ def report(
     """Show the approaches of a finished run side by side."""
     from evbench.jobs import actions, display, output
 
-    output.show(actions.report_of(_store(_workspace()), job), as_json, display.report_table)
+    output.show(actions.report_of(open_store(open_workspace()), job), as_json, display.report_table)
 
 
 @app.command()
@@ -170,7 +153,7 @@ def profile(
 
     loaded = actions.choose_board(board, port)
     on_step = None if as_json else output.step_line
-    result = actions.profile_model(_store(_workspace()), model, loaded, recording, on_step)
+    result = actions.profile_model(open_store(open_workspace()), model, loaded, recording, on_step)
     if result["board"] != loaded.id and not as_json:
         print(f"The model does not fit {loaded.id}; it is measured on {result['board']}.")
     output.show(result, as_json, display.layers_table)
@@ -192,134 +175,13 @@ def parity(
     """Compare every execution of a model, layer by layer; exit code 1 when they differ more than they may."""
     from evbench.jobs import actions, display, output
 
-    result = actions.parity_model(_store(_workspace()), model, actions.choose_board(board, port), windows, data)
+    result = actions.parity_model(open_store(open_workspace()), model, actions.choose_board(board, port), windows, data)
     output.show(result, as_json, display.parity_table)
     if not result["passed"]:
         raise typer.Exit(1)
 
 
-# --- recordings -------------------------------------------------------------------------------------------------------
-
-
-@events.command("info")
-def events_info(recording: Annotated[Path, typer.Argument(help="A recording.")], as_json: JsonOption = False) -> None:
-    """Format, sensor, number of events, times, and what is wrong with a recording."""
-    from evbench.events.recording import open_recording
-    from evbench.jobs import display, output
-
-    output.show(open_recording(recording).info(), as_json, display.recording_table)
-
-
-@events.command("convert")
-def events_convert(
-    source: Annotated[Path, typer.Argument(help="A recording in any format.")],
-    target: Annotated[Path, typer.Argument(help="A file ending in .dat, .aedat or .bin.")],
-) -> None:
-    """Write a recording in another format, chosen by the suffix."""
-    from evbench.events.recording import open_recording
-    from evbench.events.writers import write_recording
-
-    stream = open_recording(source).read()
-    write_recording(stream, target)
-    print(f"{len(stream):,} events written to {target}")
-
-
-@app.command()
-def voxel(
-    recording: Annotated[Path, typer.Argument(help="A recording.")],
-    window: Annotated[int, typer.Option("--window", min=0, help="Which window, counted from 0.")] = 0,
-    length: Annotated[str, typer.Option("--length", help="How long a window is.")] = "50 ms",
-    bins: Annotated[int, typer.Option("--bins", min=1, max=64, help="Time bins.")] = 5,
-    as_json: JsonOption = False,
-) -> None:
-    """Draw a window's voxel grid, one image per time bin: ON amber, OFF blue."""
-    from evbench.jobs import output
-    from evbench.jobs.voxels import window_of
-    from evbench.tui.drawing import picture
-
-    found = window_of(recording, window, length, bins)
-    if as_json:
-        output.print_json(found.to_json())
-        return
-    console = output.console()
-    console.print(found.headline, highlight=False)
-    console.print(picture(found.grid, console.width))
-
-
-@datasets.command("make")
-def datasets_make(
-    name: Annotated[str, typer.Argument(help="Which set: simulated-gestures.")],
-    subjects: Annotated[int, typer.Option("--subjects", help="How many simulated people, 3 to 29.")] = 29,
-    seconds: Annotated[float, typer.Option("--seconds", help="How long each recording is.")] = 4.0,
-    to: Annotated[Path | None, typer.Option("--to", help="A folder; the workspace's cache by default.")] = None,
-    as_json: JsonOption = False,
-) -> None:
-    """Make a simulated set's recordings; those that are there already are kept."""
-    from evbench.events.datasets import make_dataset
-    from evbench.jobs import output
-
-    with output.progress_bar() as on_progress:
-        folder, paths = make_dataset(name, to, _workspace().cache, subjects, seconds, on_progress)
-    found = {"name": name, "simulated": True, "folder": str(folder), "recordings": len(paths)}
-    output.print_json(found) if as_json else print(f"{len(paths)} simulated recordings in {folder}")
-
-
-# --- jobs -------------------------------------------------------------------------------------------------------------
-
-
-@jobs.command("list")
-def jobs_list(as_json: JsonOption = False) -> None:
-    """All jobs of the workspace, newest first."""
-    from evbench.jobs import display, engine, output
-
-    rows = engine.recover(_store(_workspace()))
-    output.show({"jobs": [display.job_json(row) for row in rows]}, as_json, lambda _: display.jobs_table(rows))
-
-
-@jobs.command("show")
-def jobs_show(job: JobArgument, as_json: JsonOption = False) -> None:
-    """A job's stages and how each went."""
-    from evbench.jobs import display, engine, output
-
-    store = _store(_workspace())
-    row, stages = engine.refresh(store, job), store.stages(job)
-    content = {**display.job_json(row), "stages": [display.stage_json(stage) for stage in stages]}
-    output.show(content, as_json, lambda _: display.job_details(row, stages))
-
-
-@jobs.command("logs")
-def jobs_logs(job: JobArgument) -> None:
-    """What a job's process has written."""
-    from evbench.jobs import engine
-
-    sys.stdout.write(engine.log(_workspace(), job))
-
-
-@jobs.command("cancel")
-def jobs_cancel(job: JobArgument) -> None:
-    """Stop a job; its checkpoints stay."""
-    from evbench.jobs import engine
-
-    engine.cancel(_workspace(), job)
-    print(f"Job {job} is cancelled; `evbench jobs resume {job}` goes on where it stopped.")
-
-
-@jobs.command("resume")
-def jobs_resume(
-    job: JobArgument,
-    detach: Annotated[bool, typer.Option("--detach", help="Return at once; the job goes on.")] = False,
-    as_json: JsonOption = False,
-) -> None:
-    """Go on with a job that failed, was cancelled or whose process died, from its last checkpoint."""
-    from evbench.jobs import engine, output
-
-    workspace = _workspace()
-    engine.resume(workspace, job)
-    engine.start(workspace, job)
-    if detach:
-        print(f"Job {job} runs; `evbench jobs show {job}`")
-    else:
-        output.follow_to_the_end(workspace, job, as_json)
+app.command()(recordings.voxel)
 
 
 # --- around it --------------------------------------------------------------------------------------------------------
@@ -340,7 +202,7 @@ def bench_kernels(board: BoardOption = None, as_json: JsonOption = False) -> Non
     """Cycles per multiply-accumulate of the int8 kernels, beside CMSIS-NN's; exit code 1 when bytes are wrong."""
     from evbench.jobs import actions, benchmarks, output
 
-    figures = benchmarks.measure_kernels(actions.choose_board(board, None), _workspace().cache / "builds")
+    figures = benchmarks.measure_kernels(actions.choose_board(board, None), open_workspace().cache / "builds")
     content = {"kernels": [figure.to_json() for figure in figures]}
     output.show(content, as_json, lambda _: benchmarks.kernels_table(figures))
     if not all(figure.equal for figure in figures):
@@ -354,7 +216,7 @@ def doctor(as_json: JsonOption = False) -> None:
     from evbench.jobs.doctor import examine
 
     checks = []
-    for check in examine(_options.workspace):
+    for check in examine(options.workspace):
         checks.append(check)
         if not as_json:
             output.console().print(display.check_line(check), highlight=False)
@@ -380,7 +242,7 @@ def serve(
         ) from None
     import shlex
 
-    command = [sys.executable, "-m", "evbench.cli", "--workspace", str(_workspace().root)]
+    command = [sys.executable, "-m", "evbench.cli", "--workspace", str(open_workspace().root)]
     Server(shlex.join(command), host="127.0.0.1", port=port, title="evbench").serve()
 
 
@@ -394,18 +256,6 @@ def _settings(pairs: list[str]) -> dict[str, str]:
     return dict(pair.split("=", 1) for pair in pairs)
 
 
-def _workspace() -> Workspace:
-    from evbench.workspace import open_workspace
-
-    return open_workspace(_options.workspace)
-
-
-def _store(workspace: Workspace) -> Store:
-    from evbench.jobs.store import Store
-
-    return Store(workspace)
-
-
 def main() -> None:
     """The console script: errors a user can mend become one message and an exit code."""
     if sys.argv[1:] == ["--version"]:
@@ -414,12 +264,12 @@ def main() -> None:
     try:
         app()
     except EvbenchError as error:
-        if _options.debug:
+        if options.debug:
             raise
         print(f"evbench: {error}", file=sys.stderr)
         sys.exit(error.exit_code)
     except Exception as error:
-        if _options.debug:
+        if options.debug:
             raise
         from evbench.workspace import explain
 

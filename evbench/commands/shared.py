@@ -1,0 +1,48 @@
+"""What commands share: the options said before them, common arguments, the workspace and its store."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+if TYPE_CHECKING:
+    from evbench.jobs.store import Store
+    from evbench.workspace import Workspace
+
+JsonOption = Annotated[bool, typer.Option("--json", help="Print JSON for programs.")]
+BoardOption = Annotated[str | None, typer.Option("--board", help="A board profile's name or file.")]
+PortOption = Annotated[str | None, typer.Option("--port", help="A real board's serial port.")]
+DetachOption = Annotated[bool, typer.Option("--detach", help="Return at once; the job goes on.")]
+ModelArgument = Annotated[
+    Path | None, typer.Argument(metavar="[MODEL]", help="A model folder or graph file; the bundled model by default.")
+]
+RecordingArgument = Annotated[Path, typer.Argument(help="A recording in any format.")]
+JobArgument = Annotated[int, typer.Argument(metavar="JOB", help="The job's number.")]
+
+
+@dataclass(slots=True)
+class Options:
+    """What was said before the command."""
+
+    workspace: Path | None = None
+    debug: bool = False
+
+
+options = Options()
+
+
+def open_workspace() -> Workspace:
+    """The workspace that was named, .evbench here by default. Raises WorkspaceError when it cannot be used."""
+    from evbench import workspace
+
+    return workspace.open_workspace(options.workspace)
+
+
+def open_store(workspace: Workspace) -> Store:
+    """The database of a workspace."""
+    from evbench.jobs.store import Store
+
+    return Store(workspace)
