@@ -27,7 +27,7 @@ def events_convert(
     source: RecordingArgument,
     target: Annotated[
         Path,
-        typer.Argument(help="A file ending in .aedat4, .dat, .raw (EVT3), .evt2.raw, .h5, .npz, .csv, .aedat or .bin."),
+        typer.Argument(help="Its suffix names the format: aedat4, dat, raw, evt2.raw, h5, npz, csv, aedat, bin."),
     ],
 ) -> None:
     """Write a recording in another format, chosen by the suffix."""
