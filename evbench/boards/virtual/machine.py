@@ -169,8 +169,9 @@ class Machine:
     # --- while halted (inside `call`) ---
 
     def reset(self) -> None:
-        """Restarts the firmware from its vector table."""
+        """Restarts the firmware from its vector table; `blank` says at once whether there is any."""
         self._reset_wanted = True
+        self.blank = not self._is_bootable(*self._vectors())
 
     def hold(self) -> None:
         """Stops the firmware until the next reset, as a programmer does before it erases what is running."""
@@ -271,12 +272,20 @@ class Machine:
         self._peripherals.reset()
         self._exceptions.reset()
         self._runtime.reset_port()
-        stack, entry = struct.unpack("<2I", self._uc.mem_read(registers.VECTOR_TABLE, 8))
-        self.blank = not (entry & 1 and self._is_mapped(entry & ~1) and self._is_mapped(stack - 4))
+        stack, entry = self._vectors()
+        self.blank = not self._is_bootable(stack, entry)
         self._uc.reg_write(arm.UC_ARM_REG_XPSR, THUMB_STATE)
         self._uc.reg_write(arm.UC_ARM_REG_SP, stack)
         self._uc.reg_write(arm.UC_ARM_REG_LR, 0xFFFFFFFF)
         return int(entry)
+
+    def _vectors(self) -> tuple[int, int]:
+        """Initial stack pointer and entry point, from the first two words of flash."""
+        stack, entry = struct.unpack("<2I", self._uc.mem_read(registers.VECTOR_TABLE, 8))
+        return stack, entry
+
+    def _is_bootable(self, stack: int, entry: int) -> bool:
+        return bool(entry & 1) and self._is_mapped(entry & ~1) and self._is_mapped(stack - 4)
 
     def _is_mapped(self, address: int) -> bool:
         return any(start <= address <= end for start, end, _ in self._uc.mem_regions())

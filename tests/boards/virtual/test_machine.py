@@ -145,3 +145,15 @@ def test_a_program_that_is_erased_does_not_run_on(machine):
 
     board.call(erase)
     assert board.call(lambda: board.blank)
+
+
+def test_a_board_that_was_held_for_flashing_is_not_blank_from_the_moment_of_its_reset(machine):
+    board, _ = machine
+
+    def reflash() -> tuple[bool, bool]:
+        board.hold()
+        held = board.blank
+        board.reset()
+        return held, board.blank
+
+    assert board.call(reflash) == (True, False)
