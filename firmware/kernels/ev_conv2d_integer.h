@@ -6,8 +6,8 @@
 #include "ev_pairs.h"
 #include "ev_taps.h"
 
-/* The scratch, in words: two pixels, a row of taps as bytes, weights. The inner loop reads ahead, up to eight words behind
- * the weights. */
+/* The scratch, in words: two pixels, a row of taps as bytes, weights. The inner loop reads ahead, up to eight words
+ * behind the weights. */
 enum { EV_AHEAD = 8 };
 
 typedef struct {
@@ -26,8 +26,8 @@ static inline ev_layout layout_of(const ev_conv2d_s8 *layer) {
     layout.pixels = layer->scratch;
     layout.edge = (uint8_t *)(layer->scratch + 4 * layout.steps);
     layout.weight = layer->scratch + 4 * layout.steps + (layout.row + 3) / 4;
-    layout.channels = (layer->scratch_words - (int32_t)(layout.weight - layer->scratch) - EV_AHEAD) /
-                      (2 * layout.steps + 2);
+    layout.channels =
+        (layer->scratch_words - (int32_t)(layout.weight - layer->scratch) - EV_AHEAD) / (2 * layout.steps + 2);
     return layout;
 }
 

@@ -31,7 +31,8 @@ _Static_assert(__builtin_offsetof(ev_depthwise_run, out) == 24, "the assembly be
 _Static_assert(__builtin_offsetof(ev_depthwise_run, low) == 44, "the assembly below reads ev_depthwise_run");
 
 /* One block. r0, r1, r2: rows of taps, r12: bytes between taps, lr: constants, r8 to r11: sums. s0 to s3 hold the sums
- * of the block before, s8 to s11 its multipliers. Stack: where that block goes, where this one goes, end of constants. */
+ * of the block before, s8 to s11 its multipliers. Stack: where that block goes, where this one goes, end of constants.
+ */
 #define EV_QUAD                                                                                                        \
     "vcvt.f32.s32 s1, s1\n"                                                                                            \
     "ldr r3, [r0, r12]\n"                                                                                              \
@@ -40,10 +41,8 @@ _Static_assert(__builtin_offsetof(ev_depthwise_run, low) == 44, "the assembly be
     "ldr r7, [lr, #12]\n"                                                                                              \
     "vcvt.f32.s32 s0, s0\n"                                                                                            \
     "ldr r8, [lr, #72]\n"                                                                                              \
-    "vmul.f32 s1, s1, s9\n"                                                                                            \
-    EV_EXTEND " r4, r3\n"                                                                                              \
-    "ldr r10, [lr, #80]\n"                                                                                             \
-    EV_EXTEND " r5, r3, ror #8\n"                                                                                      \
+    "vmul.f32 s1, s1, s9\n" EV_EXTEND " r4, r3\n"                                                                      \
+    "ldr r10, [lr, #80]\n" EV_EXTEND " r5, r3, ror #8\n"                                                               \
     "ldr r9, [lr, #76]\n"                                                                                              \
     "smlabb r8, r4, r6, r8\n"                                                                                          \
     "ldr r3, [r0, r12, lsl #1]\n"                                                                                      \
@@ -52,22 +51,18 @@ _Static_assert(__builtin_offsetof(ev_depthwise_run, low) == 44, "the assembly be
     "smlatt r11, r5, r7, r11\n"                                                                                        \
     "ldr r6, [lr, #16]\n"                                                                                              \
     "smlabb r9, r5, r7, r9\n"                                                                                          \
-    "vmul.f32 s0, s0, s8\n"                                                                                            \
-    EV_EXTEND " r4, r3\n"                                                                                              \
+    "vmul.f32 s0, s0, s8\n" EV_EXTEND " r4, r3\n"                                                                      \
     "vcvt.f32.s32 s2, s2\n"                                                                                            \
     "vmul.f32 s3, s3, s11\n"                                                                                           \
-    "smlabb r8, r4, r6, r8\n"                                                                                          \
-    EV_EXTEND " r5, r3, ror #8\n"                                                                                      \
+    "smlabb r8, r4, r6, r8\n" EV_EXTEND " r5, r3, ror #8\n"                                                            \
     "ldr r3, [r0], #4\n"                                                                                               \
     "smlatt r10, r4, r6, r10\n"                                                                                        \
     "ldr r7, [lr, #20]\n"                                                                                              \
     "ldr r6, [lr, #0]\n"                                                                                               \
-    "vmul.f32 s2, s2, s10\n"                                                                                           \
-    EV_EXTEND " r4, r3\n"                                                                                              \
+    "vmul.f32 s2, s2, s10\n" EV_EXTEND " r4, r3\n"                                                                     \
     "smlatt r11, r5, r7, r11\n"                                                                                        \
     "smlabb r9, r5, r7, r9\n"                                                                                          \
-    "ldr r7, [lr, #4]\n"                                                                                               \
-    EV_EXTEND " r5, r3, ror #8\n"                                                                                      \
+    "ldr r7, [lr, #4]\n" EV_EXTEND " r5, r3, ror #8\n"                                                                 \
     "ldr r3, [r1, r12]\n"                                                                                              \
     "smlabb r9, r5, r7, r9\n"                                                                                          \
     "vmaxnm.f32 s1, s1, s4\n"                                                                                          \
@@ -76,32 +71,26 @@ _Static_assert(__builtin_offsetof(ev_depthwise_run, low) == 44, "the assembly be
     "ldr r7, [lr, #36]\n"                                                                                              \
     "smlatt r10, r4, r6, r10\n"                                                                                        \
     "vldr s11, [lr, #100]\n"                                                                                           \
-    "smlabb r8, r4, r6, r8\n"                                                                                          \
-    EV_EXTEND " r4, r3\n"                                                                                              \
-    "vmaxnm.f32 s3, s3, s4\n"                                                                                          \
-    EV_EXTEND " r5, r3, ror #8\n"                                                                                      \
+    "smlabb r8, r4, r6, r8\n" EV_EXTEND " r4, r3\n"                                                                    \
+    "vmaxnm.f32 s3, s3, s4\n" EV_EXTEND " r5, r3, ror #8\n"                                                            \
     "ldr r6, [lr, #32]\n"                                                                                              \
     "smlabb r9, r5, r7, r9\n"                                                                                          \
     "vminnm.f32 s0, s0, s5\n"                                                                                          \
     "ldr r3, [r1, r12, lsl #1]\n"                                                                                      \
     "smlatt r11, r5, r7, r11\n"                                                                                        \
     "smlabb r8, r4, r6, r8\n"                                                                                          \
-    "ldr r7, [lr, #44]\n"                                                                                              \
-    EV_EXTEND " r5, r3, ror #8\n"                                                                                      \
-    "smlatt r10, r4, r6, r10\n"                                                                                        \
-    EV_EXTEND " r4, r3\n"                                                                                              \
+    "ldr r7, [lr, #44]\n" EV_EXTEND " r5, r3, ror #8\n"                                                                \
+    "smlatt r10, r4, r6, r10\n" EV_EXTEND " r4, r3\n"                                                                  \
     "ldr r6, [lr, #40]\n"                                                                                              \
     "vminnm.f32 s1, s1, s5\n"                                                                                          \
     "smlabb r9, r5, r7, r9\n"                                                                                          \
     "smlabb r8, r4, r6, r8\n"                                                                                          \
     "ldr r3, [r1], #4\n"                                                                                               \
     "vadd.f32 s0, s0, s6\n"                                                                                            \
-    "smlatt r11, r5, r7, r11\n"                                                                                        \
-    EV_EXTEND " r5, r3, ror #8\n"                                                                                      \
+    "smlatt r11, r5, r7, r11\n" EV_EXTEND " r5, r3, ror #8\n"                                                          \
     "ldr r7, [lr, #28]\n"                                                                                              \
     "smlatt r10, r4, r6, r10\n"                                                                                        \
-    "vminnm.f32 s3, s3, s5\n"                                                                                          \
-    EV_EXTEND " r4, r3\n"                                                                                              \
+    "vminnm.f32 s3, s3, s5\n" EV_EXTEND " r4, r3\n"                                                                    \
     "ldr r6, [lr, #24]\n"                                                                                              \
     "smlatt r11, r5, r7, r11\n"                                                                                        \
     "ldr r3, [r2, r12]\n"                                                                                              \
@@ -110,12 +99,10 @@ _Static_assert(__builtin_offsetof(ev_depthwise_run, low) == 44, "the assembly be
     "smlabb r8, r4, r6, r8\n"                                                                                          \
     "vadd.f32 s3, s3, s6\n"                                                                                            \
     "smlabb r9, r5, r7, r9\n"                                                                                          \
-    "vadd.f32 s0, s0, s7\n"                                                                                            \
-    EV_EXTEND " r5, r3, ror #8\n"                                                                                      \
+    "vadd.f32 s0, s0, s7\n" EV_EXTEND " r5, r3, ror #8\n"                                                              \
     "ldr r6, [lr, #56]\n"                                                                                              \
     "vadd.f32 s1, s1, s6\n"                                                                                            \
-    "ldr r7, [lr, #60]\n"                                                                                              \
-    EV_EXTEND " r4, r3\n"                                                                                              \
+    "ldr r7, [lr, #60]\n" EV_EXTEND " r4, r3\n"                                                                        \
     "vldr s9, [lr, #92]\n"                                                                                             \
     "vminnm.f32 s2, s2, s5\n"                                                                                          \
     "smlatt r11, r5, r7, r11\n"                                                                                        \
@@ -124,22 +111,18 @@ _Static_assert(__builtin_offsetof(ev_depthwise_run, low) == 44, "the assembly be
     "ldr r3, [r2, r12, lsl #1]\n"                                                                                      \
     "smlabb r8, r4, r6, r8\n"                                                                                          \
     "smlabb r9, r5, r7, r9\n"                                                                                          \
-    "vadd.f32 s3, s3, s7\n"                                                                                            \
-    EV_EXTEND " r5, r3, ror #8\n"                                                                                      \
-    "ldr r6, [lr, #64]\n"                                                                                              \
-    EV_EXTEND " r4, r3\n"                                                                                              \
+    "vadd.f32 s3, s3, s7\n" EV_EXTEND " r5, r3, ror #8\n"                                                              \
+    "ldr r6, [lr, #64]\n" EV_EXTEND " r4, r3\n"                                                                        \
     "ldr r7, [lr, #68]\n"                                                                                              \
     "smlabb r8, r4, r6, r8\n"                                                                                          \
     "ldr r3, [r2], #4\n"                                                                                               \
     "vadd.f32 s2, s2, s6\n"                                                                                            \
     "smlatt r10, r4, r6, r10\n"                                                                                        \
     "vldr s10, [lr, #96]\n"                                                                                            \
-    "smlatt r11, r5, r7, r11\n"                                                                                        \
-    EV_EXTEND " r4, r3\n"                                                                                              \
+    "smlatt r11, r5, r7, r11\n" EV_EXTEND " r4, r3\n"                                                                  \
     "ldr r6, [lr, #48]\n"                                                                                              \
     "vadd.f32 s2, s2, s7\n"                                                                                            \
-    "smlabb r9, r5, r7, r9\n"                                                                                          \
-    EV_EXTEND " r5, r3, ror #8\n"                                                                                      \
+    "smlabb r9, r5, r7, r9\n" EV_EXTEND " r5, r3, ror #8\n"                                                            \
     "smlabb r8, r4, r6, r8\n"                                                                                          \
     "vadd.f32 s1, s1, s7\n"                                                                                            \
     "ldr r7, [lr, #52]\n"                                                                                              \

@@ -8,7 +8,8 @@
 
 #include "ev_pairs.h"
 
-__attribute__((noinline)) static int32_t sum_one(const int8_t *weight, const EV_INPUT *input, int32_t count, int32_t acc) {
+__attribute__((noinline)) static int32_t sum_one(const int8_t *weight, const EV_INPUT *input, int32_t count,
+                                                 int32_t acc) {
     for (; count >= 4; count -= 4) {
         const uint32_t x = ev_four(input), w = ev_four(weight);
         acc = ev_dual(EV_EVEN(x), ev_even_s8(w), acc);
@@ -26,10 +27,8 @@ __attribute__((noinline)) static int32_t sum_one(const int8_t *weight, const EV_
 /* r0: inputs, r1: weights of the first output, r2: bytes to the next output's, r3: eights left, r8 to r10: sums. */
 #define EV_EIGHT                                                                                                       \
     "ldr r4, [r0], #4\n"                                                                                               \
-    "ldr r7, [r1, r2]\n"                                                                                               \
-    EV_EXTEND " r6, r4, ror #8\n"                                                                                      \
-    "ldr r12, [r1, r2, lsl #1]\n"                                                                                      \
-    EV_EXTEND " r5, r4\n"                                                                                              \
+    "ldr r7, [r1, r2]\n" EV_EXTEND " r6, r4, ror #8\n"                                                                 \
+    "ldr r12, [r1, r2, lsl #1]\n" EV_EXTEND " r5, r4\n"                                                                \
     "ldr r4, [r1], #4\n"                                                                                               \
     "sxtb16 r11, r7\n"                                                                                                 \
     "subs r3, r3, #1\n"                                                                                                \
@@ -42,12 +41,10 @@ __attribute__((noinline)) static int32_t sum_one(const int8_t *weight, const EV_
     "sxtb16 r4, r4, ror #8\n"                                                                                          \
     "smlad r10, r5, lr, r10\n"                                                                                         \
     "sxtb16 r12, r12, ror #8\n"                                                                                        \
-    "smlad r8, r5, r7, r8\n"                                                                                           \
-    EV_EXTEND " r5, r11\n"                                                                                             \
+    "smlad r8, r5, r7, r8\n" EV_EXTEND " r5, r11\n"                                                                    \
     "smlad r10, r6, r12, r10\n"                                                                                        \
     "ldr r12, [r1, r2]\n"                                                                                              \
-    "smlad r8, r6, r4, r8\n"                                                                                           \
-    EV_EXTEND " r6, r11, ror #8\n"                                                                                     \
+    "smlad r8, r6, r4, r8\n" EV_EXTEND " r6, r11, ror #8\n"                                                            \
     "ldr r4, [r1, r2, lsl #1]\n"                                                                                       \
     "sxtb16 lr, r12\n"                                                                                                 \
     "ldr r11, [r1], #4\n"                                                                                              \
@@ -69,8 +66,8 @@ __attribute__((noinline)) static int32_t sum_one(const int8_t *weight, const EV_
 __attribute__((naked, noinline)) static void sum_eights(EV_IN_REGISTER const EV_INPUT *input,
                                                         EV_IN_REGISTER const int8_t *weight,
                                                         EV_IN_REGISTER int32_t stride, EV_IN_REGISTER int32_t eights,
-                                                        EV_IN_REGISTER const int32_t *bias,
-                                                        EV_IN_REGISTER int32_t *acc, EV_IN_REGISTER int32_t *last) {
+                                                        EV_IN_REGISTER const int32_t *bias, EV_IN_REGISTER int32_t *acc,
+                                                        EV_IN_REGISTER int32_t *last) {
     __asm__ volatile("push {r4-r11, lr}\n"
                      "sub sp, sp, #20\n"
                      "ldr r5, [sp, #56]\n"

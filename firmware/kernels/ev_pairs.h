@@ -123,14 +123,10 @@ EV_WIDEN(s8)
                              "ldr %[a], [%[from]]\n"                                                                   \
                              "ldr %[b], [%[from], #4]\n"                                                               \
                              "subs %[eights], %[eights], #1\n"                                                         \
-                             "add %[from], %[from], #8\n"                                                              \
-                             extend " %[even], %[a]\n"                                                                 \
-                             "add %[to], %[to], #32\n"                                                                 \
-                             extend " %[odd], %[a], ror #8\n"                                                          \
-                             "str %[even], [%[to], #-32]\n"                                                            \
-                             extend " %[even], %[b]\n"                                                                 \
-                             "str %[odd], [%[to], #-24]\n"                                                             \
-                             extend " %[odd], %[b], ror #8\n"                                                          \
+                             "add %[from], %[from], #8\n" extend " %[even], %[a]\n"                                    \
+                             "add %[to], %[to], #32\n" extend " %[odd], %[a], ror #8\n"                                \
+                             "str %[even], [%[to], #-32]\n" extend " %[even], %[b]\n"                                  \
+                             "str %[odd], [%[to], #-24]\n" extend " %[odd], %[b], ror #8\n"                            \
                              "str %[even], [%[to], #-16]\n"                                                            \
                              "str %[odd], [%[to], #-8]\n"                                                              \
                              "bne 1b\n"                                                                                \
