@@ -11,6 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from evbench.errors import JobError, ModelError, RecordingError
+from evbench.events.suffixes import SUFFIXES
 from evbench.jobs.store import Store
 from evbench.profiles import Representation, parse_filter
 from evbench.resources import resource
@@ -21,9 +22,6 @@ if TYPE_CHECKING:
 
 MODEL = "model"
 """The folder of a model in the output of stage export."""
-
-RECORDINGS = {".aedat", ".aedat4", ".dat", ".bin", ".bs2"}
-"""Suffixes of the files taken from a folder; a file that is named is opened whatever it is called."""
 
 PROFILED_WINDOWS = 5
 """How many windows a profile run plays to the board: the emptiest, the fullest and the quartiles between them."""
@@ -114,7 +112,7 @@ def windows_for(model: Model, data: Path | None) -> WindowSet:
 
     source = resource("assets", "recordings") if data is None else data.expanduser().absolute()
     files = (
-        sorted(path for path in source.rglob("*") if path.suffix.lower() in RECORDINGS) if source.is_dir() else [source]
+        sorted(path for path in source.rglob("*") if path.suffix.lower() in SUFFIXES) if source.is_dir() else [source]
     )
     tests = [path for path in files if "test" in path.relative_to(source).parts] if source.is_dir() else []
     files = tests or files

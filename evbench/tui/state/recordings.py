@@ -12,9 +12,7 @@ from numpy.typing import NDArray
 
 from evbench.errors import EvbenchError, RecordingError
 from evbench.events.stream import EventStream, SensorGeometry
-
-SUFFIXES = frozenset({".aedat", ".aedat4", ".dat", ".bin", ".bs2", ".raw", ".es"})
-"""Files listed as recordings; `o` opens any other file too, since the format is found by content."""
+from evbench.events.suffixes import SUFFIXES
 
 LENGTHS = (1_000, 2_000, 5_000, 10_000, 20_000, 50_000, 100_000, 200_000, 500_000, 1_000_000)
 """Window lengths to choose from, microseconds."""
