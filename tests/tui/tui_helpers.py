@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Callable
 from contextlib import suppress
 
 from textual.app import App
 from textual.pilot import Pilot
 from textual.worker import WorkerCancelled
+
+PATIENCE_S = 30.0
 
 
 async def settle(pilot: Pilot[None]) -> None:
@@ -20,11 +23,13 @@ async def settle(pilot: Pilot[None]) -> None:
 
 
 async def until(pilot: Pilot[None], reached: Callable[[], bool]) -> None:
-    """Wait until something is so; fails after many rounds."""
-    for _ in range(100):
+    """Wait until something is so; fails when it is not within PATIENCE_S, which only a broken workbench needs."""
+    deadline = time.monotonic() + PATIENCE_S
+    while time.monotonic() < deadline:
         if reached():
             return
         await settle(pilot)
+        await pilot.pause(0.01)
     raise AssertionError("the workbench never came to the expected state:\n" + text_of(pilot.app, "*"))
 
 

@@ -115,13 +115,14 @@ class DataPane(Pane):
             return
         target = self._opened[-1] if self._opened else self._data
         files = [path for path in self._leaves if target and path.is_relative_to(target)] or list(self._leaves)
-        # The tree numbers its lines when it is next drawn; before that a node cannot be moved to.
         node = self._leaves[files[0]]
         above = node.parent
         while above is not None:
             above.expand()
             above = above.parent
-        self.call_after_refresh(tree.move_cursor, node)
+        # A node can be moved to once the tree has numbered its lines, which it does when asked for the last of them.
+        if tree.last_line >= 0:
+            tree.move_cursor(node)
 
     def _add_folder(self, parent: TreeNode[Path], folder: FolderState, expand: bool) -> None:
         label = Text(folder.name, "bold")

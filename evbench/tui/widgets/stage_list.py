@@ -44,6 +44,7 @@ class StageList(VerticalScroll):
         super().__init__(id=id, classes="box")
         self.border_title = "stages"
         self._active: int | None = None
+        self._stages: Sequence[StageRow] = ()
 
     def compose(self) -> ComposeResult:
         yield Static(classes="stage-error")
@@ -57,6 +58,14 @@ class StageList(VerticalScroll):
         said = self.query_one(".stage-error", Static)
         said.update(Text(error, "#ff5c8a"))
         said.display = bool(error)
+        self._stages = stages
+        self._draw()
+
+    def on_resize(self) -> None:
+        self._draw()
+
+    def _draw(self) -> None:
+        stages = self._stages
         width = max((len(_title(stage)) for stage in stages), default=0)
         lines = [line for stage in stages for line in _lines(stage, width, self.size.width >= _ROOM_FOR_RESULTS)]
         self.query_one(".stage-lines", Static).update(Text("\n", no_wrap=True, overflow="ellipsis").join(lines))
@@ -81,6 +90,6 @@ def _lines(stage: StageRow, width: int, results: bool) -> list[Text]:
         line.append("  reused", _DIM)
     elif stage.state == "done" and stage.started and stage.finished:
         line.append(f" {numbers.elapsed(stage.finished - stage.started):>7}", _DIM)
-    if results:
+    if results and stage.message:
         line.append(f"  {stage.message}", _DIM)
     return [line]
