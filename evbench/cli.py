@@ -209,6 +209,27 @@ def bench_kernels(board: BoardOption = None, as_json: JsonOption = False) -> Non
         raise typer.Exit(1)
 
 
+@bench.command("network")
+def bench_network(
+    benchmark: Annotated[str, typer.Argument(help="A bundled benchmark's name, bench-resnet8, or a .toml file.")],
+    board: BoardOption = None,
+    as_json: JsonOption = False,
+) -> None:
+    """Cycles per multiply-accumulate of a whole network with random weights, beside what others publish.
+
+    Exit code 1 when bytes are wrong.
+    """
+    from evbench.jobs import actions, network_benchmark, output
+
+    chosen = network_benchmark.load_benchmark(benchmark)
+    cache = open_workspace().cache / "builds"
+    figures = network_benchmark.measure_network(chosen, actions.choose_board(board, None), cache)
+    content = {"networks": [figure.to_json() for figure in figures]}
+    output.show(content, as_json, lambda _: network_benchmark.network_table(figures))
+    if not all(figure.equal for figure in figures):
+        raise typer.Exit(1)
+
+
 @app.command()
 def doctor(as_json: JsonOption = False) -> None:
     """Look whether everything is here; exit code 1 when something needed is missing."""

@@ -265,7 +265,7 @@ def load_board(name_or_path: str | Path) -> BoardProfile:
 
     Raises ProfileError naming the file, the line and the nearest valid key.
     """
-    return _load(BoardProfile, "board profile", "boards", name_or_path, {})
+    return load_profile(BoardProfile, "board profile", "boards", name_or_path)
 
 
 def load_recipe(name_or_path: str | Path, overrides: Mapping[str, str] | None = None) -> Recipe:
@@ -273,7 +273,7 @@ def load_recipe(name_or_path: str | Path, overrides: Mapping[str, str] | None = 
 
     Raises ProfileError naming the file, the line and the nearest valid key.
     """
-    return _load(Recipe, "recipe", "recipes", name_or_path, overrides or {})
+    return load_profile(Recipe, "recipe", "recipes", name_or_path, overrides)
 
 
 def list_boards() -> list[BoardProfile]:
@@ -286,7 +286,14 @@ def list_recipes() -> list[Recipe]:
     return [load_recipe(path) for path in sorted(resource("profiles", "recipes").glob("*.toml"))]
 
 
-def _load(model: type[_M], what: str, folder: str, name_or_path: str | Path, overrides: Mapping[str, str]) -> _M:
+def load_profile(
+    model: type[_M], what: str, folder: str, name_or_path: str | Path, overrides: Mapping[str, str] | None = None
+) -> _M:
+    """The `what` of a name bundled in profiles/`folder`, or of a path, as a `model`.
+
+    Raises ProfileError naming the file, the line and the nearest valid key.
+    """
+    overrides = overrides or {}
     path = _find(what, folder, name_or_path)
     try:
         text = path.read_text(encoding="utf-8")
@@ -320,6 +327,12 @@ def _find(what: str, folder: str, name_or_path: str | Path) -> Path:
     if isinstance(name_or_path, Path) or os.sep in given or given.endswith(".toml"):
         return Path(given).expanduser()
     bundled = {path.stem: path for path in sorted(resource("profiles", folder).glob("*.toml"))}
+    if folder == "recipes" and resource("profiles", "benchmarks").joinpath(f"{given}.toml").exists():
+        raise ProfileError(
+            f'"{given}" is a benchmark: there is nothing to train',
+            where="profiles/benchmarks",
+            remedy=f"Measure it with `evbench bench network {given}`",
+        )
     if given not in bundled:
         raise ProfileError(
             f'There is no {what} called "{given}"',

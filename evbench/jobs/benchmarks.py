@@ -110,13 +110,14 @@ def measure_kernels(profile: BoardProfile, cache: Path) -> list[KernelFigure]:
 
     figures = []
     with open_board(profile) as session:
-        for toolchain in _toolchains(profile):
+        for toolchain in toolchains(profile):
             chosen = profile.model_copy(update={"toolchain": toolchain})
             figures += [_measure(case, chosen, session, cache) for case in CASES]
     return figures
 
 
-def _toolchains(profile: BoardProfile) -> list[str]:
+def toolchains(profile: BoardProfile) -> list[str]:
+    """The toolchains that a board's profile allows and that are there, by name."""
     from evbench.compile.toolchain import find_toolchain
 
     if profile.toolchain != "auto":

@@ -10,11 +10,13 @@ from torch import nn
 
 from evbench.errors import ModelError
 from evbench.networks.frame_resnet import FrameResNet
+from evbench.networks.resnet8 import ResNet8
 from evbench.networks.voxel_dsc import VoxelDSC
 from evbench.networks.voxel_resnet import VoxelResNet
 
 _NETWORKS: dict[str, Callable[..., nn.Module]] = {
     "frame-resnet": FrameResNet,
+    "resnet8": ResNet8,
     "voxel-dsc": VoxelDSC,
     "voxel-resnet": VoxelResNet,
 }
