@@ -10,6 +10,7 @@ from typing import Annotated
 import typer
 
 from evbench.commands import jobs, recordings
+from evbench.commands.export import export
 from evbench.commands.shared import (
     BoardOption,
     DetachOption,
@@ -181,6 +182,7 @@ def parity(
         raise typer.Exit(1)
 
 
+app.command()(export)
 app.command()(recordings.voxel)
 
 

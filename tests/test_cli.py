@@ -278,3 +278,12 @@ def test_datasets_make_writes_simulated_gestures_and_says_so(evbench: Evbench, t
     assert "33 simulated recordings" in again.out
     refused(evbench("datasets", "make", "imagenet"), 4, "simulated-gestures")
     refused(evbench("datasets", "make", "simulated-gestures", "--subjects", "99", "--to", tmp_path / "x"), 4, "3 to 29")
+
+
+def test_export_writes_sources_and_refuses_a_folder_with_files_of_others(evbench: Evbench, tmp_path: Path) -> None:
+    done = evbench("export", "--c", tmp_path / "model", "--json")
+    assert done.code == 0
+    assert {"model.c", "model.h", "weights.c", "CMakeLists.txt", "README.md"} <= set(done.json["files"])
+    (tmp_path / "model" / "mine.c").touch()
+    refused = evbench("export", "--c", tmp_path / "model")
+    assert (refused.code, "mine.c" in refused.err) == (6, True)

@@ -21,11 +21,16 @@ PARTS = {  # kernels that other kernels call
 
 @dataclass(frozen=True, slots=True)
 class Generated:
-    """Files of a compiled network by name, and the kernels (file stems in firmware/kernels) that they call."""
+    """Files of a compiled network by name, and the kernels (file stems in firmware/kernels) that they call.
+
+    constant_bytes: bytes of constants by layer name. fast_bytes: how many bytes at the end of weights.bin are copied to
+    fast memory at start-up.
+    """
 
     files: Mapping[str, bytes]
     kernels: tuple[str, ...]
-    constant_bytes: Mapping[str, int] = field(default_factory=dict)  # by layer name
+    constant_bytes: Mapping[str, int] = field(default_factory=dict)
+    fast_bytes: int = 0
 
     def write(self, directory: Path) -> None:
         for name, content in self.files.items():
@@ -62,7 +67,7 @@ def generate(graph: IntegerGraph, plan: MemoryPlan, directory: Path | None = Non
     }
     kernels = {call.kernel for call in calls}
     kernels |= {part for kernel in kernels for part in PARTS.get(kernel, ())}
-    generated = Generated(files, tuple(sorted(kernels)), constant_bytes)
+    generated = Generated(files, tuple(sorted(kernels)), constant_bytes, constants.fast_size)
     if directory is not None:
         generated.write(directory)
     return generated

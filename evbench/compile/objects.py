@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import os
 import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -35,20 +35,23 @@ class Compilation:
         return {source: _digest(common, [source, *self._included(source)]) for source in self.sources}
 
     def _included(self, source: Path) -> Iterable[Path]:
-        """What else goes into the object of `source`: the headers it names in quotes, and those that they name."""
-        if source.suffix == ".S":
-            return self.data
-        found: dict[Path, None] = {}
-        waiting = [source]
-        while waiting:
-            path = waiting.pop()
-            for name in re.findall(r'^\s*#\s*include\s+"([^"]+)"', path.read_text(encoding="utf-8"), re.MULTILINE):
-                folders = (path.parent, *self.includes)
-                header = next((folder / name for folder in folders if (folder / name).is_file()), None)
-                if header is not None and header not in found:
-                    found[header] = None
-                    waiting.append(header)
-        return found
+        """What else goes into the object of `source`."""
+        return self.data if source.suffix == ".S" else included_headers([source], self.includes)
+
+
+def included_headers(sources: Iterable[Path], includes: Sequence[Path]) -> list[Path]:
+    """The headers that C sources name in quotes, and those that they name; folders are searched as a compiler does."""
+    found: dict[Path, None] = {}
+    waiting = list(sources)
+    while waiting:
+        path = waiting.pop()
+        for name in re.findall(r'^\s*#\s*include\s+"([^"]+)"', path.read_text(encoding="utf-8"), re.MULTILINE):
+            folders = (path.parent, *includes)
+            header = next((folder / name for folder in folders if (folder / name).is_file()), None)
+            if header is not None and header not in found:
+                found[header] = None
+                waiting.append(header)
+    return list(found)
 
 
 def compile_objects(compilation: Compilation, cache: Path, scratch: Path) -> list[Path]:

@@ -128,6 +128,13 @@ def parity_model(
         held.close()
 
 
+def export_model(model: Path | None, board: BoardProfile, folder: Path) -> list[Path]:
+    """Write a model as C sources that build alone, planned for the memory of `board`; returns the files' paths."""
+    from evbench.compile.export import export_c
+
+    return export_c(open_model(model).graph, board, folder.expanduser())
+
+
 def report_of(store: Store, job_id: int | None = None) -> dict[str, Any]:
     """The report of a finished run, of the newest one when none is named. Raises JobError when there is none."""
     jobs = [store.job(job_id)] if job_id is not None else store.jobs()

@@ -1,0 +1,26 @@
+"""The command that writes a model as sources for another project."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from evbench.commands.shared import BoardOption, JsonOption, ModelArgument
+
+
+def export(
+    folder: Annotated[Path, typer.Option("--c", metavar="DIR", help="The folder for the C sources; new or empty.")],
+    model: ModelArgument = None,
+    board: BoardOption = None,
+    as_json: JsonOption = False,
+) -> None:
+    """Write a model as a folder of C that builds alone with CMake, for a Cortex-M7 or a workstation."""
+    from evbench.jobs import actions, output
+
+    files = actions.export_model(model, actions.choose_board(board), folder)
+    if as_json:
+        output.print_json({"folder": str(folder), "files": [file.relative_to(folder).as_posix() for file in files]})
+    else:
+        print(f"{len(files)} files in {folder}: read README.md, or cmake -S {folder} -B build && cmake --build build")
