@@ -159,6 +159,51 @@ def test_voxel_describes_and_draws_a_window(evbench: Evbench, recording: Path) -
     assert "▀" in drawn
 
 
+@pytest.mark.parametrize(
+    ("kind", "shape"), [("voxel", [2, 5]), ("bilinear", [2, 5]), ("frame", [2, 1]), ("time-surface", [2, 1])]
+)
+def test_voxel_draws_every_representation_and_writes_it(
+    evbench: Evbench, recording: Path, tmp_path: Path, kind: str, shape: list[int]
+) -> None:
+    found = evbench("voxel", recording, "--as", kind, "--json").json
+    assert (found["representation"], found["shape"]) == (kind, [*shape, 128, 128])
+    done = evbench("voxel", recording, "--as", kind, "--png", "window.png")
+    assert kind in done.out
+    assert "▀" in done.out
+    assert (tmp_path / "window.png").read_bytes().startswith(b"\x89PNG")
+
+
+def test_voxel_says_what_each_filter_kept_and_which_pixels_were_hot(evbench: Evbench, recording: Path) -> None:
+    words = ["--filter", "hot-pixels factor=8", "--filter", 'background-activity keep_within="10 ms"']
+    found = evbench("voxel", recording, "--window", "3", *words, "--json").json
+    hot, background = found["filters"]
+    assert hot["events_before"] == evbench("events", "info", recording, "--json").json["events"]
+    assert hot["hot_pixels"]
+    assert hot["events_before"] > hot["events_after"] == background["events_before"] > background["events_after"]
+    assert found["events"] < evbench("voxel", recording, "--window", "3", "--json").json["events"]
+    out = evbench("voxel", recording, "--window", "3", *words).out
+    x, y = hot["hot_pixels"][0]
+    assert f"{len(hot['hot_pixels'])} hot, masked: ({x}, {y})" in out
+    assert f"{background['events_after']:,} of {background['events_before']:,} events kept" in out
+
+
+def test_voxel_looks_as_a_recipe_does(evbench: Evbench, recording: Path, tmp_path: Path) -> None:
+    (tmp_path / "small.toml").write_text(
+        '[dataset]\nname = "simulated-bars"\n[representation]\nbins = 2\nwindow = "20 ms"\nsize = [32, 64]\n'
+        'filters = [{ name = "mirror" }, { name = "downsample", size = [64, 64] }]\n'
+    )
+    found = evbench("voxel", recording, "--recipe", "small.toml", "--filter", "polarity-merge", "--json").json
+    assert (found["shape"], found["duration_us"]) == ([2, 2, 32, 64], 20_000)
+    assert [step["name"] for step in found["filters"]] == ["mirror", "downsample", "polarity-merge"]
+    assert sum(off for off, _ in found["counts_per_bin"]) == 0
+    assert evbench("voxel", recording, "--recipe", "small.toml", "--bins", "3", "--json").json["shape"][1] == 3
+
+
+def test_voxel_refuses_a_filter_that_is_none(evbench: Evbench, recording: Path) -> None:
+    refused(evbench("voxel", recording, "--filter", "hot-pixel"), 3, "--filter 'hot-pixel'", 'mean "hot-pixels"')
+    refused(evbench("voxel", recording, "--filter", "downsample size=[500,500]"), 3, "does not suit the recording")
+
+
 def test_voxel_refuses_windows_that_are_not_there(evbench: Evbench, recording: Path, tmp_path: Path) -> None:
     refused(evbench("voxel", recording, "--window", "9999"), 4, "no window 9999", "Choose from 0 to")
     refused(evbench("voxel", recording, "--length", "50 MB"), 3, "'50 MB' is not a duration")

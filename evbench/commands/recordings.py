@@ -8,9 +8,25 @@ from typing import Annotated
 import typer
 
 from evbench.commands.shared import JsonOption, RecordingArgument, open_workspace
+from evbench.events.kinds import Kind
 
 events = typer.Typer(no_args_is_help=True, help="Look into recordings and convert them.")
 datasets = typer.Typer(no_args_is_help=True, help="Make simulated datasets.")
+
+LengthOption = Annotated[str | None, typer.Option("--length", help="How long a window is; 50 ms by default.")]
+BinsOption = Annotated[int | None, typer.Option("--bins", min=1, max=64, help="Time bins; 5 by default.")]
+KindOption = Annotated[Kind | None, typer.Option("--as", help="The representation; voxel by default.")]
+FilterOption = Annotated[
+    list[str] | None,
+    typer.Option(
+        "--filter",
+        metavar="'NAME KEY=VALUE'",
+        help="A filter as recipes have it, such as 'refractory period=\"1 ms\"'; again for a second one.",
+    ),
+]
+RecipeOption = Annotated[
+    str | None, typer.Option("--recipe", help="Look as this recipe does: representation, grid and filters.")
+]
 
 
 @events.command("info")
@@ -42,22 +58,38 @@ def events_convert(
 def voxel(
     recording: RecordingArgument,
     window: Annotated[int, typer.Option("--window", min=0, help="Which window, counted from 0.")] = 0,
-    length: Annotated[str, typer.Option("--length", help="How long a window is.")] = "50 ms",
-    bins: Annotated[int, typer.Option("--bins", min=1, max=64, help="Time bins.")] = 5,
+    length: LengthOption = None,
+    bins: BinsOption = None,
+    kind: KindOption = None,
+    filters: FilterOption = None,
+    recipe: RecipeOption = None,
+    png: Annotated[Path | None, typer.Option("--png", help="Write the picture to this PNG file too.")] = None,
+    enlarge: Annotated[
+        int | None, typer.Option("--enlarge", min=1, max=64, help="Times each pixel in the PNG.")
+    ] = None,
     as_json: JsonOption = False,
 ) -> None:
-    """Draw a window's voxel grid, one image per time bin: ON amber, OFF blue."""
-    from evbench.jobs import output
-    from evbench.jobs.voxels import window_of
-    from evbench.tui.drawing import picture
+    """Draw a window as a network sees it, one image per time bin: ON amber, OFF blue."""
+    from evbench.jobs import display, output
+    from evbench.jobs.looking import look_from, window_of
 
-    found = window_of(recording, window, length, bins)
+    found = window_of(recording, window, look_from(recipe, kind, length, bins, filters or []))
+    if png:
+        from evbench.events.pictures import save_png, sheet
+
+        save_png(sheet(found.look.kind, found.images, found.labels, found.headline, enlarge), png)
     if as_json:
         output.print_json(found.to_json())
         return
+    from evbench.tui.drawing import picture
+
     console = output.console()
     console.print(found.headline, highlight=False)
-    console.print(picture(found.grid, console.width))
+    for step in found.steps:
+        console.print(display.filter_line(step), highlight=False, soft_wrap=True)
+    console.print(picture(found.look.kind, found.images, console.width))
+    if png:
+        console.print(f"{png} written", highlight=False)
 
 
 @datasets.command("make")

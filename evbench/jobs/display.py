@@ -14,6 +14,7 @@ from rich.text import Text
 from evbench.jobs.store import JobRow, StageRow
 
 if TYPE_CHECKING:
+    from evbench.events.cleaning import FilterStep
     from evbench.jobs.doctor import Check
     from evbench.profiles import BoardProfile
 
@@ -269,3 +270,15 @@ def job_json(job: JobRow) -> dict[str, Any]:
 def stage_json(stage: StageRow) -> dict[str, Any]:
     """A stage for programs."""
     return asdict(stage)
+
+
+def filter_line(step: FilterStep) -> Text:
+    """One line on what a filter did: the events it kept, and the pixels it found hot and masked."""
+    from evbench.events.filter_text import filter_text
+
+    text = Text(f"{filter_text(step.settings):42}", "bold")
+    text.append(f"  {step.after:,} of {step.before:,} events kept  {100 * step.kept:.1f} %", "not bold")
+    if step.settings.name == "hot-pixels":
+        pixels = " ".join(f"({x}, {y})" for x, y in step.hot)
+        text.append(f"  {len(step.hot)} hot, masked{': ' if pixels else ''}{pixels}", "not bold")
+    return text

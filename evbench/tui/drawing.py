@@ -3,22 +3,21 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from itertools import pairwise
+from functools import lru_cache
 from typing import Literal
 
 import numpy as np
 from numpy.typing import NDArray
-from rich.color import Color
 from rich.segment import Segment, Segments
 from rich.style import Style
 
-ON = np.array([0xFF, 0xB0, 0x00], np.float32)
-OFF = np.array([0x64, 0x8F, 0xFF], np.float32)
-GROUND = np.array([0x03, 0x04, 0x06], np.float32)
-_FULL_AT = 0.75
-_WHITEN = 0.55
+from evbench.events.kinds import Kind
+from evbench.events.pictures import brightest, colours, resize
+from evbench.events.representations import Images
 
 View = Literal["apart", "bins", "merged"]
+
+_WIDEST_PICTURE = 96
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,58 +53,35 @@ def layout(images: int, rows_wanted: int | None, cells: tuple[int, int], image: 
     return best
 
 
-def _pool(counts: NDArray[np.float32], axis: int, size: int) -> NDArray[np.float32]:
-    """Resizes one axis: sums neighbours when shrinking so that no event is lost, repeats them when growing."""
-    length = counts.shape[axis]
-    if size <= length:
-        edges = np.arange(size) * length // size
-        return np.asarray(np.add.reduceat(counts, edges, axis=axis), np.float32)
-    return np.asarray(np.take(counts, np.arange(size) * length // size, axis=axis), np.float32)
-
-
-def resize(counts: NDArray[np.uint8] | NDArray[np.float32], width: int, height: int) -> NDArray[np.float32]:
-    """Counts [..., H, W] at another size, float32 [..., height, width]; sums when shrinking, repeats when growing."""
-    return _pool(_pool(counts.astype(np.float32), -2, height), -1, width)
-
-
-def colours(off: NDArray[np.float32], on: NDArray[np.float32], full: float) -> NDArray[np.uint8]:
-    """RGB [..., 3] of OFF and ON counts [...]: hue says polarity, brightness the square root of the count.
-
-    `full` is the count that is brightest. Beyond three quarters of full brightness a colour is mixed towards white, so
-    that dense places stay apart from merely busy ones; where both polarities fired their lights add up.
-    """
-    rgb = np.zeros((*off.shape, 3), np.float32)
-    for counts, hue in ((off, OFF), (on, ON)):
-        level = np.sqrt(np.minimum(counts / max(full, 1.0), 1.0))[..., None]
-        white = np.maximum(level - _FULL_AT, 0) / (1 - _FULL_AT) * _WHITEN
-        rgb += np.minimum(level / _FULL_AT, 1.0) * (hue + (255 - hue) * white)
-    return np.asarray(np.minimum(rgb + GROUND, 255), np.uint8)
-
-
 def half_blocks(image: NDArray[np.uint8]) -> list[list[Segment]]:
     """Segments of each line of an RGB image [H, W, 3], H even; neighbours of one colour share a segment."""
+    red, green, blue = (image[..., channel].astype(np.int64) for channel in range(3))
+    pixel = red << 16 | green << 8 | blue
+    pair = pixel[::2] << 24 | pixel[1::2]
     lines: list[list[Segment]] = []
-    for top, bottom in zip(image[::2], image[1::2], strict=True):
-        pair = np.concatenate([top, bottom], axis=1)
-        changes = np.flatnonzero((pair[1:] != pair[:-1]).any(axis=1)) + 1
-        starts = [0, *changes.tolist(), len(pair)]
-        line = []
-        for start, stop in pairwise(starts):
-            r, g, b, r2, g2, b2 = pair[start].tolist()
-            style = Style.from_color(Color.from_rgb(r, g, b), Color.from_rgb(r2, g2, b2))
-            line.append(Segment("▀" * (stop - start), style))
-        lines.append(line)
+    for line in pair:
+        starts = np.flatnonzero(np.diff(line, prepend=-1))
+        lengths = np.diff(starts, append=len(line))
+        runs = zip(line[starts].tolist(), lengths.tolist(), strict=True)
+        lines.append([Segment("▀" * length, _half_block_style(both)) for both, length in runs])
     return lines
 
 
-def picture(grid: NDArray[np.uint8], width: int) -> Segments:
-    """A voxel grid [2, B, H, W] as images of its bins side by side, for a terminal of `width` columns."""
-    _, bins, image_h, image_w = grid.shape
-    tile_w = min(max(2, (width - (bins - 1)) // bins), 2 * image_w)
+@lru_cache(maxsize=1 << 14)
+def _half_block_style(pair: int) -> Style:
+    """The style whose foreground is the upper pixel and whose background is the lower, each 24 bits of `pair`."""
+    upper, lower = divmod(pair, 1 << 24)
+    return Style(color=f"#{upper:06x}", bgcolor=f"#{lower:06x}")
+
+
+def picture(kind: Kind, images: Images, width: int) -> Segments:
+    """A representation [2, N, H, W] as its images side by side, for a terminal of `width` columns."""
+    _, count, image_h, image_w = images.shape
+    tile_w = min(max(2, (width - (count - 1)) // count), 2 * image_w, _WIDEST_PICTURE)
     tile_h = max(2, image_h * tile_w // image_w // 2 * 2)
-    off, on = resize(grid, tile_w, tile_h)
-    full = float(np.quantile(grid[grid > 0], 0.99)) if grid.any() else 1.0
-    tiles = [half_blocks(colours(off[number], on[number], full)) for number in range(bins)]
+    off, on = resize(kind, images, tile_w, tile_h)
+    full = brightest(kind, images)
+    tiles = [half_blocks(colours(off[number], on[number], full)) for number in range(count)]
     lines: list[Segment] = []
     for row in zip(*tiles, strict=True):
         for number, line in enumerate(row):

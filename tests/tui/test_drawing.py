@@ -3,39 +3,7 @@ from __future__ import annotations
 import numpy as np
 
 from evbench.tui import numbers
-from evbench.tui.drawing import bar, colours, columns, half_blocks, layout, resize
-
-
-def test_shrinking_an_image_loses_no_event() -> None:
-    counts = np.random.default_rng(1).integers(0, 4, (2, 37, 53)).astype(np.uint8)
-    assert resize(counts, 10, 8).sum() == counts.sum()
-
-
-def test_growing_an_image_repeats_its_pixels() -> None:
-    counts = np.array([[1, 2], [3, 4]], np.uint8)
-    assert resize(counts, 4, 4)[0].tolist() == [1, 1, 2, 2]
-
-
-def test_on_is_amber_off_is_blue_and_nothing_is_dark() -> None:
-    one, none = np.array([9.0], np.float32), np.array([0.0], np.float32)
-    on, off, empty = colours(none, one, 9)[0], colours(one, none, 9)[0], colours(none, none, 9)[0]
-    assert on[0] > on[1] > on[2]
-    assert off[2] > off[1] > off[0]
-    assert empty.max() < 16
-
-
-def test_a_single_event_is_visible_beside_a_hundred() -> None:
-    counts = np.array([0, 1, 100], np.float32)
-    brightness = colours(np.zeros(3, np.float32), counts, 100).sum(axis=1)
-    assert brightness[1] > 2 * brightness[0]
-    assert brightness[2] > brightness[1]
-
-
-def test_both_polarities_in_one_pixel_are_brighter_than_either() -> None:
-    one, none = np.array([4.0], np.float32), np.array([0.0], np.float32)
-    both = colours(one, one, 8).sum()
-    assert both > colours(one, none, 8).sum()
-    assert both > colours(none, one, 8).sum()
+from evbench.tui.drawing import bar, columns, half_blocks, layout
 
 
 def test_a_half_block_carries_the_upper_pixel_in_front_and_the_lower_behind() -> None:

@@ -229,7 +229,7 @@ class DataPane(Pane):
             return
         self._window = window
         view = self.query_one(VoxelView)
-        view.show(window.grid, window.duration)
+        view.show("voxel", window.grid, window.duration)
         span = max(recording.duration, 1)
         begin = window.t0 - recording.t_first
         self.query_one(RateStrip).mark(max(begin, 0) / span, min(begin + window.duration, span) / span)

@@ -1,8 +1,6 @@
-"""Draws the counts of one window as pictures: time bins and polarities side by side, or merged."""
+"""Draws one window in any representation as pictures: time bins and polarities side by side, or merged."""
 
 from __future__ import annotations
-
-from itertools import pairwise
 
 import numpy as np
 from numpy.typing import NDArray
@@ -13,27 +11,31 @@ from textual.reactive import reactive
 from textual.strip import Strip
 from textual.widget import Widget
 
-from evbench.tui.drawing import GROUND, Layout, View, colours, half_blocks, layout, resize
+from evbench.events.kinds import Kind, image_labels
+from evbench.events.pictures import brightest, colours, resize
+from evbench.events.representations import Images, joined
+from evbench.tui.drawing import Layout, View, half_blocks, layout
 
 VIEWS: tuple[View, ...] = ("apart", "bins", "merged")
 VIEW_NAMES: dict[View, str] = {"apart": "bins × polarities", "bins": "bins", "merged": "merged"}
 
 
 class VoxelView(Widget):
-    """The voxel grid of one window in half-blocks; `view` says what is drawn apart and what together."""
+    """One window in half-blocks; `view` says what is drawn apart and what together."""
 
     view: reactive[View] = reactive[View]("bins")
 
     def __init__(self, *, id: str | None = None) -> None:
         super().__init__(id=id)
-        self._grid: NDArray[np.uint8] | None = None
+        self._kind: Kind = "voxel"
+        self._shown: Images | None = None
         self._duration = 0
         self._drawn: tuple[Size, View, str] | None = None
         self._lines: list[Strip] = []
 
-    def show(self, grid: NDArray[np.uint8] | None, duration: int) -> None:
-        """Show counts [2, B, H, W] of a window of `duration` microseconds, or nothing."""
-        self._grid, self._duration, self._drawn = grid, duration, None
+    def show(self, kind: Kind, images: Images, duration: int) -> None:
+        """Show images [2, N, H, W] of a representation of a window of `duration` microseconds."""
+        self._kind, self._shown, self._duration, self._drawn = kind, images, duration, None
         self.refresh()
 
     def next_view(self) -> View:
@@ -49,14 +51,14 @@ class VoxelView(Widget):
         return self._lines[y] if y < len(self._lines) else Strip.blank(self.size.width, ground)
 
     def _draw(self, ground: Style) -> list[Strip]:
-        if self._grid is None:
+        if self._shown is None:
             return []
-        images, labels = self._images(self._grid)
+        images, labels = self._images(self._shown)
         apart = 2 if self.view == "apart" else 1 if self.view == "merged" else None
-        place = layout(len(labels), apart, (self.size.width, self.size.height), self._grid.shape[2:])
+        place = layout(len(labels), apart, (self.size.width, self.size.height), self._shown.shape[2:])
         if place is None:
             return [Strip([Segment("too small to draw", ground)])]
-        pictures = _paint(images, place)
+        pictures = _paint(self._kind, images, place)
         lines: list[Strip] = []
         label_style = ground + Style(color="#8a93a6")
         for row in range(place.rows):
@@ -73,26 +75,21 @@ class VoxelView(Widget):
         pad = [Segment(" " * indent, ground)] if self.view == "merged" and indent > 0 else []
         return [Strip([*pad, *strip]).adjust_cell_length(self.size.width, ground) for strip in lines]
 
-    def _images(self, grid: NDArray[np.uint8]) -> tuple[NDArray[np.float32], list[str]]:
-        """Counts [images, 2, H, W] (the other polarity's are zero where polarities stand apart) and their labels."""
-        counts = grid.astype(np.float32)
-        bins = grid.shape[1]
+    def _images(self, shown: Images) -> tuple[NDArray[np.float32], list[str]]:
+        """Values [images, 2, H, W] (the other polarity's are zero where polarities stand apart) and their labels."""
+        count = shown.shape[1]
+        labels = image_labels(self._kind, self._duration, count)
         if self.view == "merged":
-            return counts.sum(axis=1)[None], [f"{bins} bins, OFF and ON"]
-        edges = [f"{self._duration * edge / bins / 1000:.4g}" for edge in range(bins + 1)]
-        spans = [f"{begin}–{end} ms" for begin, end in pairwise(edges)]
+            return joined(self._kind, shown)[None], [f"{count} bins, OFF and ON" if count > 1 else labels[0]]
+        values = shown.astype(np.float32)
         if self.view == "bins":
-            return counts.swapaxes(0, 1), spans
-        images = np.zeros((2 * bins, 2, *grid.shape[2:]), np.float32)
-        images[:bins, 1], images[bins:, 0] = counts[1], counts[0]
-        return images, [f"ON {span}" for span in spans] + [f"OFF {span}" for span in spans]
+            return values.swapaxes(0, 1), labels
+        images = np.zeros((2 * count, 2, *shown.shape[2:]), np.float32)
+        images[:count, 1], images[count:, 0] = values[1], values[0]
+        return images, [f"ON {label}" for label in labels] + [f"OFF {label}" for label in labels]
 
 
-def _paint(images: NDArray[np.float32], place: Layout) -> NDArray[np.uint8]:
-    """RGB [images, height, width, 3] of counts [images, 2, H, W], one brightness scale for all."""
-    small = resize(images, place.width, place.height)
-    occupied = small[small > 0]
-    full = float(np.quantile(occupied, 0.99)) if occupied.size else 1.0
-    rgb = colours(small[:, 0], small[:, 1], max(full, 3.0))
-    rgb[small.sum(axis=1) == 0] = GROUND.astype(np.uint8)
-    return rgb
+def _paint(kind: Kind, images: NDArray[np.float32], place: Layout) -> NDArray[np.uint8]:
+    """RGB [images, height, width, 3] of values [images, 2, H, W], one brightness scale for all."""
+    small = resize(kind, images, place.width, place.height)
+    return colours(small[:, 0], small[:, 1], brightest(kind, small))
