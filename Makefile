@@ -35,7 +35,7 @@ bench: .venv/installed-dev
 
 .venv/installed-dev: pyproject.toml constraints.txt | .venv/bin/python
 	@echo "Installing evbench and its checks into .venv (a few minutes the first time)"
-	$(INSTALL) --editable '.[dev,dask,serve]'
+	$(INSTALL) --editable '.[dev,dask,serve,tonic]'
 	@touch $@ .venv/installed
 
 clean:

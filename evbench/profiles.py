@@ -100,11 +100,29 @@ class BoardProfile(Model):
 # --- recipes ----------------------------------------------------------------------------------------------------------
 
 
-class DatasetSettings(Model):
-    """A labelled set: "simulated-bars", "simulated-gestures", "folder" (split/class.suffix) or "nmnist-lists"; `path`
-    where it lies; `subjects` and `seconds` per recording of simulated gestures."""
+DatasetName = Literal[
+    "simulated-bars",
+    "simulated-gestures",
+    "dvs128-gesture",
+    "folder",
+    "nmnist-lists",
+    "tonic:ASLDVS",
+    "tonic:CIFAR10DVS",
+    "tonic:DVSGesture",
+    "tonic:DVSLip",
+    "tonic:EBSSA",
+    "tonic:NCALTECH101",
+    "tonic:NERDD",
+    "tonic:NMNIST",
+    "tonic:POKERDVS",
+]
+"""The labelled sets; `evbench datasets list` says what each is and needs."""
 
-    name: str
+
+class DatasetSettings(Model):
+    """A labelled set by name; `path` where it lies; `subjects` and `seconds` per recording of simulated gestures."""
+
+    name: DatasetName
     path: str | None = None
     subjects: int | None = Field(default=None, ge=3, le=29)
     seconds: float | None = Field(default=None, gt=0, le=600)
@@ -380,7 +398,9 @@ def _first_problem(
         return ProfileError(f"The {what} is contradictory: {message}", where=where, remedy="")
     given = "" if problem["type"] == "value_error" else f", not {problem['input']!r}"
     message = re.sub(r"^Input should be ", "it should be ", message)
-    return ProfileError(f"{dotted} of the {what} is wrong: {message}{given}", where=where, remedy="Correct this value")
+    choices = re.findall(r"'([^']+)'", str(problem.get("ctx", {}).get("expected", "")))
+    remedy = _suggestion(str(problem["input"]), choices) or "Correct this value"
+    return ProfileError(f"{dotted} of the {what} is wrong: {message}{given}", where=where, remedy=remedy)
 
 
 def _suggestion(wrong: str, valid: typing.Iterable[str]) -> str:

@@ -10,7 +10,7 @@ import pytest
 ROOMS_WITHOUT_TORCH = (
     "evbench.cli",
     "evbench.tui.app",
-    "evbench.events.datasets",
+    "evbench.events.datasets.catalogue",
     "evbench.graph.execute",
     "evbench.compile.build",
     "evbench.boards.session",

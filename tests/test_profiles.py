@@ -128,6 +128,7 @@ def test_settings_from_the_command_line_win_over_the_file(recipe: Path) -> None:
     [
         ("train.epoch", "7", ['Unknown key "epoch"', "--set train.epoch=7", 'Did you mean "epochs"']),
         ("trian.epochs", "7", ['Unknown key "trian"', "--set trian.epochs=7", 'Did you mean "train"']),
+        ("dataset.name", "tonic:DVSGestures", ["dataset.name", 'Did you mean "tonic:DVSGesture"']),
         ("train.epochs", "many", ["train.epochs", "--set train.epochs=many"]),
         ("representation.window", "5 MB", ["not a duration", "--set representation.window=5 MB"]),
         ("train.epochs.first", "7", ["--set train.epochs.first=7"]),

@@ -11,7 +11,7 @@ from evbench.commands.shared import JsonOption, RecordingArgument, open_workspac
 from evbench.events.kinds import Kind
 
 events = typer.Typer(no_args_is_help=True, help="Look into recordings and convert them.")
-datasets = typer.Typer(no_args_is_help=True, help="Make simulated datasets.")
+datasets = typer.Typer(no_args_is_help=True, help="What sets there are; make simulated ones.")
 
 LengthOption = Annotated[str | None, typer.Option("--length", help="How long a window is; 50 ms by default.")]
 BinsOption = Annotated[int | None, typer.Option("--bins", min=1, max=64, help="Time bins; 5 by default.")]
@@ -92,6 +92,17 @@ def voxel(
         console.print(f"{png} written", highlight=False)
 
 
+@datasets.command("list")
+def datasets_list(as_json: JsonOption = False) -> None:
+    """The labelled sets that recipes can name, how each is split, and which files go where."""
+    from evbench.events.datasets.catalogue import list_datasets
+    from evbench.jobs import display, output
+
+    found = list_datasets()
+    content = {"datasets": [entry.to_json() for entry in found]}
+    output.show(content, as_json, lambda _: display.datasets_table(found))
+
+
 @datasets.command("make")
 def datasets_make(
     name: Annotated[str, typer.Argument(help="Which set: simulated-gestures.")],
@@ -101,7 +112,7 @@ def datasets_make(
     as_json: JsonOption = False,
 ) -> None:
     """Make a simulated set's recordings; those that are there already are kept."""
-    from evbench.events.datasets import make_dataset
+    from evbench.events.datasets.simulated import make_dataset
     from evbench.jobs import output
 
     with output.progress_bar() as on_progress:

@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 
 from evbench.errors import RecordingError
 from evbench.events.cleaning import filter_stream
-from evbench.events.datasets import Dataset, LabelledRecording, Split, span
+from evbench.events.datasets.labelled import Dataset, LabelledRecording, Split, span
 from evbench.events.stream import EventStream, SensorGeometry
 from evbench.events.voxel import MAX_COUNT
 from evbench.events.windows import first_window_start

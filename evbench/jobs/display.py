@@ -15,6 +15,7 @@ from evbench.jobs.store import JobRow, StageRow
 
 if TYPE_CHECKING:
     from evbench.events.cleaning import FilterStep
+    from evbench.events.datasets.catalogue import Entry
     from evbench.jobs.doctor import Check
     from evbench.profiles import BoardProfile
 
@@ -251,6 +252,19 @@ def boards_table(boards: Sequence[BoardProfile]) -> RenderableType:
             board.flash.tool,
         )
     return table
+
+
+def datasets_table(entries: Sequence[Entry]) -> RenderableType:
+    """The labelled sets with what each needs."""
+    table = _table("datasets")
+    table.add_column("name", no_wrap=True)
+    table.add_column("what it shows, how it is split, and its files", overflow="fold")
+    for entry in entries:
+        about = Text(f"{entry.what}; split {entry.split}")
+        table.add_row(entry.name, about.append(f"\n{entry.files}", "dim") if entry.files else about)
+    absent = any(not entry.ready for entry in entries)
+    note = "tonic is not installed: pip install 'evbench[tonic]'" if absent else "tonic is installed"
+    return Group(table, Text(f"{note}. evbench downloads nothing.", "yellow" if absent else "dim"))
 
 
 def check_line(check: Check) -> Text:

@@ -106,7 +106,7 @@ def windows_for(model: Model, data: Path | None) -> WindowSet:
 
     Raises RecordingError when there is no window with an event.
     """
-    from evbench.events.datasets import Dataset, LabelledRecording
+    from evbench.events.datasets.labelled import Dataset, LabelledRecording
     from evbench.events.recording import open_recording
     from evbench.events.windowset import build_windows
 

@@ -6,6 +6,7 @@ from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from evbench.events.datasets.catalogue import dataset_folder
 from evbench.jobs import hashing
 from evbench.jobs.held_board import HeldBoard
 from evbench.jobs.models import PROFILED_WINDOWS
@@ -81,7 +82,7 @@ def run_job(workspace: Workspace, store: Store, job: JobRow) -> dict[str, Any]:
 
 
 def _dataset(recipe: Recipe, data: Path | None) -> Stage:
-    root = (data or Path()) / (recipe.dataset.path or "") if data or recipe.dataset.path else None
+    files = dataset_folder(recipe.dataset, data)
     return Stage(
         "dataset",
         "",
@@ -89,10 +90,10 @@ def _dataset(recipe: Recipe, data: Path | None) -> Stage:
         settings={
             "dataset": recipe.dataset.model_dump(mode="json"),
             "representation": recipe.representation.model_dump(mode="json"),
-            "files": hashing.data_fingerprint(root if root and root.exists() else None),
+            "files": hashing.data_fingerprint(files if files and files.exists() else None),
         },
         code=("evbench.events", f"{_STAGES}.dataset"),
-        libraries=("numpy",),
+        libraries=("numpy", "tonic") if recipe.dataset.name.startswith("tonic:") else ("numpy",),
     )
 
 

@@ -7,7 +7,7 @@ import sys
 import tempfile
 from pathlib import Path
 
-from evbench.events.datasets import load_dataset
+from evbench.events.datasets.catalogue import load_dataset
 from evbench.events.windowset import build_windows
 from evbench.profiles import load_recipe
 from evbench.training.approach import ApproachResult, export_approach, train_approach

@@ -6,7 +6,8 @@ import numpy as np
 import pytest
 
 from evbench.errors import RecordingError
-from evbench.events.datasets import Dataset, LabelledRecording, load_dataset
+from evbench.events.datasets.catalogue import load_dataset
+from evbench.events.datasets.labelled import Dataset, LabelledRecording
 from evbench.events.filters import background_activity
 from evbench.events.stream import EventStream, SensorGeometry
 from evbench.events.voxel import accumulate_frame, voxelize
@@ -28,7 +29,7 @@ def random_stream(name: str) -> EventStream:
 
 def small_set(*parts: tuple[float, float]) -> Dataset:
     recordings = tuple(LabelledRecording(None, i, "train", "s", str(i), part) for i, part in enumerate(parts))
-    return Dataset("small", ("a", "b"), SENSOR, recordings, random_stream)
+    return Dataset("small", ("a", "b"), SENSOR, recordings, lambda recording: random_stream(recording.name))
 
 
 @pytest.mark.parametrize("kind", ["voxel", "frame"])

@@ -5,6 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Literal
 
+from evbench.errors import RecordingError
 from evbench.jobs.stage import Context
 from evbench.profiles import Recipe
 
@@ -23,13 +24,20 @@ def windows_file(kind: Kind, split: Split) -> str:
 def run(context: Context, recipe: Recipe, data: Path | None) -> str:
     """Write every window set as .npz and `dataset.json` with the class names and counts.
 
-    Raises RecordingError when the data cannot be read or a split has no window with an event.
+    Raises RecordingError when the data cannot be read, has boxes in place of classes, or a split has no window with an
+    event.
     """
-    from evbench.events.datasets import load_dataset, prepare_dataset
+    from evbench.events.datasets.catalogue import load_dataset, prepare_dataset
     from evbench.events.windowset import build_windows
 
     data = prepare_dataset(recipe.dataset, data, context.workspace.cache, context.progress)
     dataset = load_dataset(recipe.dataset, data)
+    if dataset.boxes is not None:
+        raise RecordingError(
+            f"{dataset.name} says where things are, not of which class a recording is",
+            where="dataset.name of the recipe",
+            remedy="Choose a set with classes: evbench's networks classify",
+        )
     counts: dict[str, dict[str, int]] = {}
     steps = [(kind, split) for kind in KINDS for split in SPLITS]
     for number, (kind, split) in enumerate(steps):

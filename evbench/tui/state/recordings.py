@@ -107,7 +107,7 @@ def read_folder(path: Path, name: str | None = None) -> FolderState:
 
 def _listed(path: Path, name: str) -> FolderState:
     """A folder whose samples are sorted into splits and classes by lists, as N-MNIST is; as it lies if they are bad."""
-    from evbench.events.datasets import load_dataset
+    from evbench.events.datasets.catalogue import load_dataset
     from evbench.profiles import DatasetSettings
 
     try:

@@ -16,7 +16,7 @@ from typing import Any
 os.environ.setdefault("GOMP_SPINCOUNT", "0")
 sys.path.insert(0, str(Path(__file__).resolve().parents[3]))
 
-from evbench.events.datasets import load_dataset
+from evbench.events.datasets.catalogue import load_dataset
 from evbench.events.windowset import build_windows
 from evbench.profiles import Recipe, load_recipe
 from evbench.training.approach import (

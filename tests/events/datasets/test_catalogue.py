@@ -3,16 +3,18 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import get_args
 
 import numpy as np
 import pytest
 
 from evbench.errors import RecordingError
-from evbench.events.datasets import load_dataset, prepare_dataset, span
+from evbench.events.datasets.catalogue import dataset_folder, list_datasets, load_dataset, prepare_dataset
+from evbench.events.datasets.labelled import span
 from evbench.events.gesture_motion import GESTURES
 from evbench.events.gestures import make_simulated_gestures
 from evbench.events.writers import write_recording
-from evbench.profiles import DatasetSettings
+from evbench.profiles import DatasetName, DatasetSettings
 
 
 @pytest.fixture
@@ -85,9 +87,9 @@ def test_simulated_bars_need_no_files_and_split_by_subject():
 
 @pytest.mark.parametrize(
     ("name", "what"),
-    [("folder", "needs a folder"), ("nmnist-lists", "needs a folder"), ("imagenet", "no dataset 'imagenet'")],
+    [(name, f"'{name}' needs a folder") for name in ("folder", "nmnist-lists", "dvs128-gesture", "tonic:NMNIST")],
 )
-def test_a_set_without_a_folder_or_name_says_what_to_do(name, what):
+def test_a_set_without_a_folder_says_what_to_do(name, what):
     with pytest.raises(RecordingError, match=what) as caught:
         load_dataset(DatasetSettings(name=name), None)
     assert caught.value.remedy
@@ -153,3 +155,16 @@ def test_simulated_gestures_made_elsewhere_are_read_where_they_are(tmp_path):
 def test_sets_of_files_are_not_prepared(tmp_path):
     assert prepare_dataset(DatasetSettings(name="simulated-bars"), None, tmp_path) is None
     assert prepare_dataset(DatasetSettings(name="folder"), tmp_path, tmp_path) == tmp_path
+
+
+def test_the_catalogue_lists_every_name_that_a_recipe_may_use():
+    entries = list_datasets()
+    assert {entry.name for entry in entries} == set(get_args(DatasetName))
+    assert {entry.name for entry in entries if not entry.files} == {"simulated-bars"}
+    assert next(entry for entry in entries if entry.name == "tonic:NMNIST").split == "official"
+
+
+def test_of_the_folder_of_all_tonic_sets_a_set_owns_its_own(tmp_path):
+    assert dataset_folder(DatasetSettings(name="tonic:NMNIST"), tmp_path) == tmp_path / "NMNIST"
+    assert dataset_folder(DatasetSettings(name="folder", path="mine"), tmp_path) == tmp_path / "mine"
+    assert dataset_folder(DatasetSettings(name="folder"), None) is None
