@@ -16,6 +16,8 @@ LINK_OUTPUTS = 240  # float32 values that fit one RESULT frame
 PARTS = {  # kernels that other kernels call
     "ev_conv2d_u8s8": ("ev_multiply_pairs",),
     "ev_conv2d_s8s8": ("ev_multiply_pairs",),
+    "ev_grouped_u8s8": ("ev_multiply_pairs",),
+    "ev_grouped_s8s8": ("ev_multiply_pairs",),
 }
 
 
