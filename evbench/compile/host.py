@@ -19,6 +19,9 @@ from evbench.graph.memory import ALIGNMENT, MemoryPlan, Placement
 from evbench.graph.model import IntegerGraph
 from evbench.resources import resource
 
+EVENT = np.dtype([("x", "<u2"), ("y", "<u2"), ("on", "u1"), ("bin", "u1")])
+"""`ev_event` of firmware/runtime/ev_model.h."""
+
 RUNTIME = ("ev_voxel", "ev_background_activity", "ev_link", "ev_counters", "ev_server", "ev_memory")
 
 
@@ -48,6 +51,16 @@ class HostModel:
         count = len(batch)
         records = np.empty((count, self._record), np.uint8)
         self.library.ev_host_run(_pointer(windows), ctypes.c_uint32(count), _pointer(records))
+        return self._tensors(records)
+
+    def run_events(self, events: NDArray[Any]) -> dict[str, NDArray[Any]]:
+        """Run one window from its events, [N] of EVENT in any order; returns every tensor [1, ...] as `run` does."""
+        given = np.ascontiguousarray(events, EVENT)
+        record = np.empty((1, self._record), np.uint8)
+        self.library.ev_host_run_events(_pointer(given), ctypes.c_uint32(len(given)), _pointer(record))
+        return self._tensors(record)
+
+    def _tensors(self, records: NDArray[np.uint8]) -> dict[str, NDArray[Any]]:
         values: dict[str, NDArray[Any]] = {}
         position = 0
         for name, tensor in self.graph.tensors.items():

@@ -43,11 +43,17 @@ extern const uint8_t ev_model_digest[32]; /* SHA-256 of the network: IntegerGrap
 /* Called before (`finished` 0) and after (`finished` 1) every layer. */
 typedef void (*ev_layer_hook)(void *user, uint32_t layer, int finished);
 
+/* Where events were counted, for layers that skip what saw none; null when no layer does. See ev_sites.h. */
+struct ev_sites;
+extern const struct ev_sites *const ev_model_activity;
+
 /* Runs the network on `input`, uint8 [height][width][channel], and writes ev_model.outputs floats to `logits`.
- * `input` may be ev_model_input() or memory of the caller's; `hook` may be null. */
+ * `input` may be ev_model_input() or memory of the caller's, and is searched for what is not zero; null stands for the
+ * window of ev_window_begin and ev_window_add, which noted where events fell. `hook` may be null. */
 ev_status ev_model_run(const uint8_t *input, float *logits, ev_layer_hook hook, void *user);
 
-/* Runs layers first to last, both included; the layers before them must have run since the input was filled. */
+/* Runs layers first to last, both included; the layers before them must have run since the input was filled. `input` as
+ * above. */
 ev_status ev_model_run_layers(const uint8_t *input, uint32_t first, uint32_t last, ev_layer_hook hook, void *user);
 
 /* The input tensor's memory in the arena. */

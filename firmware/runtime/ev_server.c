@@ -14,6 +14,7 @@ static ev_link_decoder decoder;
 static uint8_t sequence;
 static int counting;
 static int input_ready;                /* the input tensor holds a window that no layer has written over */
+static int from_events;                /* it was filled by EVENTS alone, which note where they fall */
 static uint32_t next_layer;            /* where RUN_CONTINUE goes on; 0 when there is nothing to go on from */
 static uint8_t reply[EV_LINK_PAYLOAD]; /* static, so that the stack measured during a run is the network's */
 static float logits[EV_MODEL_OUTPUTS > 0 ? EV_MODEL_OUTPUTS : 1];
@@ -74,6 +75,7 @@ static void hello(void) {
 static void begin(void) {
     ev_window_begin();
     input_ready = 1;
+    from_events = 1;
     next_layer = 0;
     acknowledge(EV_BEGIN, 0);
 }
@@ -97,6 +99,7 @@ static void dense(const uint8_t *payload, uint32_t n) {
         refuse(EV_BAD_STATE);
     } else {
         ev_copy(ev_model_input() + offset, payload + 4, n - 4);
+        from_events = 0;
         acknowledge(EV_INPUT, offset + n - 4);
     }
 }
@@ -168,7 +171,7 @@ static void run(const uint8_t *payload, uint32_t n) {
     ev_counters_read(&now);
     measured.whole = 0;
     measured.last = now.cycles;
-    ev_model_run_layers(ev_model_input(), first, last, measure, 0);
+    ev_model_run_layers(from_events ? 0 : ev_model_input(), first, last, measure, 0);
     uint32_t stack = ev_port_stack_used();
     next_layer = last + 1 == ev_model.layers ? 0 : last + 1;
     if (next_layer == 0) {

@@ -1,9 +1,14 @@
 /* Events to a voxel grid: counts per polarity, time bin and pixel in the network's input. */
 #include "ev_memory.h"
 #include "ev_model.h"
+#include "ev_sites.h"
 
 void ev_window_begin(void) {
+    const ev_sites *activity = ev_model_activity;
     ev_fill(ev_model_input(), 0, ev_model_tensors[ev_model.input].bytes);
+    if (activity != 0) {
+        ev_fill(activity->bits, 0, 4u * (uint32_t)(activity->height * activity->words));
+    }
 }
 
 static uint32_t count(const ev_tensor_info *grid, uint8_t *counts, uint32_t x, uint32_t y, uint32_t on, uint32_t bin) {
@@ -14,6 +19,9 @@ static uint32_t count(const ev_tensor_info *grid, uint8_t *counts, uint32_t x, u
     uint8_t *cell = counts + (y * grid->width + x) * grid->channels + on * bins + bin;
     if (*cell < 255u) {
         *cell = (uint8_t)(*cell + 1u);
+    }
+    if (ev_model_activity != 0) {
+        ev_mark_site(ev_model_activity, y, x);
     }
     return 1;
 }

@@ -10,12 +10,10 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from evbench.compile.host import HostModel
+from evbench.compile.host import EVENT, HostModel
 from evbench.events.filters import background_activity
 from evbench.events.stream import EventStream, SensorGeometry
 from evbench.events.voxel import voxelize
-
-EVENT = np.dtype([("x", "<u2"), ("y", "<u2"), ("on", "u1"), ("bin", "u1")])
 
 
 @settings(deadline=None, max_examples=60)

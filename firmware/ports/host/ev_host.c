@@ -40,16 +40,29 @@ uint32_t ev_port_stack_used(void) {
     return 0;
 }
 
+static uint8_t *copy_tensors(uint8_t *to) {
+    for (uint32_t t = 0; t < ev_model.tensors; t++) {
+        to = ev_put_bytes(to, ev_model_tensors[t].address, ev_model_tensors[t].bytes);
+    }
+    return to;
+}
+
 /* Runs `n` windows, uint8 [n][height][width][channel]; copies every tensor of each, in table order, to `tensors`. */
 EV_EXPORT void ev_host_run(const uint8_t *windows, uint32_t n, uint8_t *tensors) {
     uint32_t size = ev_model_tensors[ev_model.input].bytes;
     for (uint32_t i = 0; i < n; i++) {
         ev_copy(ev_model_input(), windows + (uint64_t)i * size, size);
         ev_model_run_layers(ev_model_input(), 0, ev_model.layers - 1u, 0, 0);
-        for (uint32_t t = 0; t < ev_model.tensors; t++) {
-            tensors = ev_put_bytes(tensors, ev_model_tensors[t].address, ev_model_tensors[t].bytes);
-        }
+        tensors = copy_tensors(tensors);
     }
+}
+
+/* Runs one window that arrives as events; copies every tensor, in table order, to `tensors`. */
+EV_EXPORT void ev_host_run_events(const ev_event *events, uint32_t n, uint8_t *tensors) {
+    ev_window_begin();
+    ev_window_add(events, n);
+    ev_model_run_layers(0, 0, ev_model.layers - 1u, 0, 0);
+    copy_tensors(tensors);
 }
 
 EV_EXPORT ev_status ev_host_infer(const uint8_t *window, float *logits) {

@@ -1,0 +1,108 @@
+/* Where something happened: one bit per site of a tensor, and what the tensor holds everywhere else.
+ *
+ * A site is active when its receptive field saw an event. All others hold the background: what the network makes of an
+ * empty window, one vector per border class, since taps outside the image are zero and not background. Layers that
+ * skip compute the active sites and copy the background to the others: the same bytes as computing them all. */
+#ifndef EV_SITES_H
+#define EV_SITES_H
+
+#include "ev_kernels.h"
+
+/* bits: [height][words], column x is bit x % 32 of word x / 32; bits behind the last column are clear. */
+typedef struct ev_sites {
+    int32_t height, width, words;
+    uint32_t *bits;
+} ev_sites;
+
+/* values: [row class][width][channel]; classes: [height] says which row is of which class. */
+typedef struct {
+    int32_t channels;
+    const uint8_t *classes;
+    const uint8_t *values;
+} ev_background;
+
+typedef struct {
+    const ev_conv2d_s8 *layer;
+    ev_background background;
+    const ev_sites *in, *out;
+} ev_sparse_conv2d_s8;
+
+/* Marks the pixels [channel] of `image` that hold anything but zeros. */
+void ev_find_sites(const uint8_t *image, int32_t channels, const ev_sites *sites);
+
+/* Marks the outputs of a sliding window that see an active input. */
+void ev_spread_sites(const ev_window *window, const ev_sites *in, const ev_sites *out);
+
+/* Copies the background to all sites that are not active. */
+void ev_fill_background(const ev_background *background, const ev_sites *sites, uint8_t *output);
+
+/* As the kernels without `sparse`, computing active sites only; they mark `out` and fill the others. */
+void ev_sparse_conv2d_u8s8(const ev_sparse_conv2d_s8 *layer, const uint8_t *input, uint8_t *output);
+void ev_sparse_conv2d_s8s8(const ev_sparse_conv2d_s8 *layer, const int8_t *input, uint8_t *output);
+void ev_sparse_depthwise_u8s8(const ev_sparse_conv2d_s8 *layer, const uint8_t *input, uint8_t *output);
+void ev_sparse_depthwise_s8s8(const ev_sparse_conv2d_s8 *layer, const int8_t *input, uint8_t *output);
+
+static inline void ev_mark_site(const ev_sites *sites, uint32_t y, uint32_t x) {
+    sites->bits[y * (uint32_t)sites->words + x / 32u] |= 1u << x % 32u;
+}
+
+/* Goes over the active sites, row by row. */
+typedef struct {
+    const uint32_t *next, *end;
+    int32_t words;      /* per row */
+    int32_t row, word;  /* under way */
+    uint32_t rest;      /* bits of the word that are still to come */
+    int32_t y, x;       /* the site */
+} ev_walk;
+
+static inline ev_walk ev_walk_over(const ev_sites *sites) {
+    return (ev_walk){.next = sites->bits,
+                     .end = sites->bits + sites->height * sites->words,
+                     .words = sites->words,
+                     .word = sites->words - 1,
+                     .row = -1};
+}
+
+/* Puts the next active site into y and x; 0, and both as they were, when there is none. */
+static inline int ev_walk_on(ev_walk *walk) {
+    while (walk->rest == 0) {
+        if (walk->next == walk->end) {
+            return 0;
+        }
+        walk->rest = *walk->next++;
+        if (++walk->word == walk->words) {
+            walk->word = 0;
+            walk->row++;
+        }
+    }
+    walk->y = walk->row;
+    walk->x = 32 * walk->word + __builtin_ctz(walk->rest);
+    walk->rest &= walk->rest - 1;
+    return 1;
+}
+
+/* Goes over the runs of neighbouring active sites, row by row; a run ends at the end of a word. */
+typedef struct {
+    ev_walk walk;
+    int32_t y, first, last; /* sites [first, last) */
+} ev_runs;
+
+static inline ev_runs ev_runs_over(const ev_sites *sites) {
+    return (ev_runs){.walk = ev_walk_over(sites)};
+}
+
+static inline int ev_runs_on(ev_runs *runs) {
+    ev_walk *walk = &runs->walk;
+    if (!ev_walk_on(walk)) {
+        return 0;
+    }
+    runs->y = walk->y;
+    runs->first = walk->x;
+    const uint32_t first = (uint32_t)walk->x % 32u;
+    const uint32_t length = 1u + (uint32_t)__builtin_ctz(~(walk->rest >> first >> 1u));
+    runs->last = walk->x + (int32_t)length;
+    walk->rest &= first + length < 32u ? ~0u << (first + length) : 0;
+    return 1;
+}
+
+#endif

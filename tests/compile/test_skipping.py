@@ -1,0 +1,121 @@
+"""Networks that skip where nothing happened: every tensor as in the reference execution, on every kind of window."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from numpy.typing import NDArray
+
+from evbench.compile.host import EVENT, HostModel
+from evbench.compile.sparse import choose
+from evbench.graph.execute import execute
+from evbench.graph.model import IntegerGraph
+from tests.graph.networks import Builder, float_graph, odd_graph, random_graph, residual_graph, sparse_windows
+
+SHAPE = (4, 44, 37)
+
+
+@pytest.fixture(scope="module")
+def model(tmp_path_factory: pytest.TempPathFactory) -> HostModel:
+    graph = random_graph(11, size=SHAPE[1:], bins=2, width=4, classes=5)
+    return HostModel(graph, tmp_path_factory.mktemp("host"))
+
+
+def events_of(window: NDArray[np.uint8]) -> NDArray[np.void]:
+    """A voxel grid [2 * bins, H, W] as events, one per count."""
+    bins = len(window) // 2
+    channel, y, x = window.nonzero()
+    events = np.zeros(len(channel), EVENT)
+    events["x"], events["y"], events["on"], events["bin"] = x, y, channel // bins, channel % bins
+    return np.repeat(events, window[channel, y, x])
+
+
+def assert_equal(model: HostModel, windows: NDArray[np.uint8]) -> None:
+    """Dense windows, one after the other, and the same windows as events."""
+    expected, dense = execute(model.graph, windows), model.run(windows)
+    for name, values in expected.items():
+        np.testing.assert_array_equal(dense[name], values, err_msg=name)
+    for number, window in enumerate(windows):
+        for name, values in model.run_events(events_of(window)).items():
+            np.testing.assert_array_equal(values[0], expected[name][number], err_msg=name)
+
+
+def test_all_convolutions_of_the_network_to_ship_skip(model: HostModel) -> None:
+    assert sum(choice.skips for choice in choose(model.graph).choices) == len(model.graph.operators) - 2
+
+
+def test_a_single_event_at_every_corner_and_edge(model: HostModel) -> None:
+    _, height, width = SHAPE
+    places = [(y, x) for y in (0, 1, height // 2, height - 2, height - 1) for x in (0, 1, width // 2, width - 1)]
+    windows = np.zeros((len(places), *SHAPE), np.uint8)
+    for number, (y, x) in enumerate(places):
+        windows[number, number % SHAPE[0], y, x] = 1 + 254 * (number % 2)
+    assert_equal(model, windows)
+
+
+def test_an_empty_window_and_full_ones_in_any_order(model: HostModel) -> None:
+    rng = np.random.default_rng(0)
+    full = rng.integers(0, 256, (2, *SHAPE)).astype(np.uint8)
+    empty = np.zeros((1, *SHAPE), np.uint8)
+    expected, found = (
+        run(np.concatenate([empty, full, empty])) for run in (lambda w: execute(model.graph, w), model.run)
+    )
+    for name, values in expected.items():
+        np.testing.assert_array_equal(found[name], values, err_msg=name)
+
+
+def test_windows_as_recordings_have_them(model: HostModel) -> None:
+    assert_equal(model, sparse_windows(5, 6, SHAPE))
+
+
+@st.composite
+def small_networks(draw: st.DrawFn) -> IntegerGraph:
+    """A stem, some depthwise, pointwise and general layers of any stride and padding, and a head."""
+    height, width = draw(st.integers(9, 40)), draw(st.integers(9, 70))
+    build = Builder(draw(st.integers(0, 1000)), sparse_windows(1, 4, (2, height, width)), active=0.4)
+    last = build.conv("input", draw(st.integers(1, 9)), draw(st.integers(1, 4)), draw(st.integers(1, 3)))
+    for _ in range(draw(st.integers(0, 4))):
+        if min(build.tensors[last].shape[1:]) < 3:
+            break
+        depthwise = draw(st.booleans())
+        kernel, stride = draw(st.sampled_from([1, 3])), draw(st.integers(1, 2))
+        padding = tuple(draw(st.integers(0, kernel // 2)) for _ in range(4))
+        last = build.conv(
+            last,
+            draw(st.integers(1, 9)),
+            kernel,
+            stride,
+            depthwise=depthwise,
+            padding=padding,  # type: ignore[arg-type]
+        )
+    return build.graph(build.linear(build.average(last), 3), "small")
+
+
+@settings(deadline=None, max_examples=12)
+@given(graph=small_networks(), seed=st.integers(0, 1000))
+def test_networks_of_any_shape(tmp_path_factory: pytest.TempPathFactory, graph: IntegerGraph, seed: int) -> None:
+    model = HostModel(graph, tmp_path_factory.getbasetemp() / "small-networks")
+    shape = graph.tensors["input"].shape
+    rng = np.random.default_rng(seed)
+    share = np.array([0.0, 0.001, 0.02, 0.5])[:, None, None, None]
+    assert_equal(model, (rng.random((4, *shape)) < share).astype(np.uint8))
+
+
+@pytest.mark.parametrize("make", [residual_graph, odd_graph])
+def test_networks_whose_later_layers_compute_everything(make: object, tmp_path: Path) -> None:
+    graph: IntegerGraph = make(4)  # type: ignore[operator]
+    model = HostModel(graph, tmp_path)
+    choices = choose(graph).choices
+    assert choices[0].skips
+    assert not all(choice.skips for choice in choices)
+    assert_equal(model, sparse_windows(6, 3, graph.tensors["input"].shape))
+
+
+def test_float_networks_skip_nothing() -> None:
+    choices = choose(float_graph(1, size=(24, 24), bins=1, width=4)).choices
+    assert [choice.skips for choice in choices] == [False] * len(choices)
+    assert all("no skipping kernel" in choice.reason for choice in choices)
