@@ -1,12 +1,12 @@
 """Parity: how far executions of one network are apart, layer by layer, and whether that is allowed.
 
 Integer executions (reference, ort, host, board) must agree on every byte and on every bit of the logits. Float
-executions (torch, ort-float) add in another order, so a value that lies on a rounding tie, k + 1/2, may go either way.
-Whatever a layer makes different by itself, given the float execution's own inputs, must be shown to be such a tie: its
-value before rounding, computed in float64, lies next to k + 1/2 within the rounding errors of float32, and the results
-are the two neighbours. At most one element in 10,000 may be a tie. What later layers make of a tie is inherited: it
-vanishes when they are run again on equal inputs. It can exceed 1 LSB, is reported, and is bounded through the logits:
-within 0.01 on equal inputs, and within 0.05 end to end where ties were shown.
+executions (torch, ort-float, onnx-file) add in another order, so a value that lies on a rounding tie, k + 1/2, may go
+either way. Whatever a layer makes different by itself, given the float execution's own inputs, must be shown to be such
+a tie: its value before rounding, computed in float64, lies next to k + 1/2 within the rounding errors of float32, and
+the results are the two neighbours. At most one element in 10,000 may be a tie. What later layers make of a tie is
+inherited: it vanishes when they are run again on equal inputs. It can exceed 1 LSB, is reported, and is bounded through
+the logits: within 0.01 on equal inputs, and within 0.05 end to end where ties were shown.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ from evbench.graph.execute import execute, run_operator
 from evbench.graph.model import IntegerGraph, Operator
 from evbench.graph.rounding import rounding_point
 
-FLOAT_EXECUTIONS = frozenset({"torch", "ort-float", "fake-quant"})
+FLOAT_EXECUTIONS = frozenset({"torch", "ort-float", "fake-quant", "onnx-file"})
 LOGIT_TOLERANCE = 0.01  # float executions, given equal inputs of the last layer or no tie before it
 INHERITED_LOGIT_TOLERANCE = 0.05  # float executions end to end, behind ties
 TIE_SHARE = 1e-4  # of the integer elements

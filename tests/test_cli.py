@@ -12,14 +12,19 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import onnx
 import pytest
 
 from evbench import cli
 from evbench.events.stream import EventStream, SensorGeometry
 from evbench.events.writers import write_recording
+from evbench.graph.execute import execute
+from evbench.graph.importer import import_onnx
+from evbench.jobs.models import random_inputs
 from evbench.jobs.store import Store
 from evbench.resources import resource
 from evbench.workspace import open_workspace
+from tests.graph.onnx_networks import mobile_network, quantised
 
 
 @dataclass(frozen=True)
@@ -85,7 +90,7 @@ def test_the_version_is_printed(evbench: Evbench) -> None:
 
 def test_help_lists_the_commands_and_what_exit_codes_mean(evbench: Evbench) -> None:
     done = evbench("--help")
-    commands = "demo run report profile parity events voxel datasets jobs boards doctor serve"
+    commands = "demo run report profile parity export events voxel datasets jobs boards doctor serve"
     for word in commands.split():
         assert word in done.out
     assert "Exit codes" in done.out
@@ -332,3 +337,28 @@ def test_export_writes_sources_and_refuses_a_folder_with_files_of_others(evbench
     (tmp_path / "model" / "mine.c").touch()
     refused = evbench("export", "--c", tmp_path / "model")
     assert (refused.code, "mine.c" in refused.err) == (6, True)
+
+
+def test_a_quantised_onnx_file_is_profiled_on_random_inputs_and_gives_the_references_logits(
+    evbench: Evbench, tmp_path: Path
+) -> None:
+    path = quantised(mobile_network(1), tmp_path)
+    profile = evbench("profile", path, "--json").json
+    graph = import_onnx(path)
+    output = graph.tensors[graph.outputs[0]]
+    stored = execute(graph, random_inputs(graph, len(profile["windows"])))[output.name].astype(np.float32)
+    logits = (stored - np.float32(output.zero_point)) * np.float32(output.scale)
+    assert [window["logits"] for window in profile["windows"]] == logits.tolist()
+    assert profile["inputs"] == "random"
+    assert len(profile["layers"]) == len(graph.operators)
+
+
+def test_parity_takes_the_onnx_file_itself_as_one_of_the_executions(evbench: Evbench, tmp_path: Path) -> None:
+    report = evbench("parity", quantised(mobile_network(2), tmp_path), "--windows", "3", "--json").json
+    assert {pair["b"] for pair in report["pairs"]} == {"ort", "ort-float", "onnx-file", "host", "board"}
+    assert report["passed"]
+
+
+def test_a_float_onnx_file_is_refused(evbench: Evbench, tmp_path: Path) -> None:
+    onnx.save(mobile_network(1), tmp_path / "float.onnx")
+    refused(evbench("profile", tmp_path / "float.onnx"), 5, "not quantised", "quantize_static")

@@ -17,7 +17,10 @@ BoardOption = Annotated[str | None, typer.Option("--board", help="A board profil
 PortOption = Annotated[str | None, typer.Option("--port", help="A real board's serial port.")]
 DetachOption = Annotated[bool, typer.Option("--detach", help="Return at once; the job goes on.")]
 ModelArgument = Annotated[
-    Path | None, typer.Argument(metavar="[MODEL]", help="A model folder or graph file; the bundled model by default.")
+    Path | None,
+    typer.Argument(
+        metavar="[MODEL]", help="A model folder, graph file or quantised ONNX file; the bundled model by default."
+    ),
 ]
 RecordingArgument = Annotated[Path, typer.Argument(help="A recording in any format.")]
 JobArgument = Annotated[int, typer.Argument(metavar="JOB", help="The job's number.")]

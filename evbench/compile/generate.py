@@ -10,7 +10,7 @@ from evbench.compile.layers import Call, Constants, float_literal, lower_operato
 from evbench.compile.sparse import Choice, Sparsity, choose, site_definitions, skipping_call
 from evbench.errors import BuildError
 from evbench.graph.memory import MemoryPlan
-from evbench.graph.model import IntegerGraph, Tensor
+from evbench.graph.model import DType, IntegerGraph, Tensor
 from evbench.graph.validate import validate
 
 LINK_OUTPUTS = 240  # float32 values that fit one RESULT frame
@@ -98,8 +98,23 @@ def scratch_bytes(graph: IntegerGraph) -> int:
 
 
 def output_size(graph: IntegerGraph) -> int:
-    """How many float32 values a run returns: the elements of all f32 outputs."""
-    return sum(graph.tensors[name].size for name in graph.outputs if graph.tensors[name].dtype.is_float)
+    """How many float32 values a run returns: the elements of all f32 outputs and the real values of 8-bit vectors."""
+    return sum(graph.tensors[name].size for name in graph.outputs if _is_returned(graph.tensors[name]))
+
+
+def _is_returned(tensor: Tensor) -> bool:
+    """Feature maps of several pixels stay where they are, as integers."""
+    height, width, _ = _extent(tensor)
+    return tensor.dtype.is_float or height * width == 1
+
+
+def _copied(tensor: Tensor, number: int, position: int) -> str:
+    """The statement that writes an output's real values to logits[position] and on."""
+    if tensor.dtype.is_float:
+        return f"__builtin_memcpy(logits + {position}, TENSOR_{number}, {tensor.bytes});"
+    kind = "uint8_t" if tensor.dtype is DType.U8 else "int8_t"
+    value = f"(float)(((const {kind} *)TENSOR_{number})[i] - ({tensor.zero_point})) * {float_literal(tensor.scale)}"
+    return f"for (uint32_t i = 0; i < {tensor.size}; i++) logits[{position} + i] = {value};"
 
 
 def _header(graph: IntegerGraph) -> str:
@@ -159,10 +174,10 @@ def _source(
     copies = []
     position = 0
     for name in graph.outputs:
-        if graph.tensors[name].dtype.is_float:
-            size = graph.tensors[name].size
-            copies.append(f"    __builtin_memcpy(logits + {position}, TENSOR_{index[name]}, {size * 4});")
-            position += size
+        tensor = graph.tensors[name]
+        if _is_returned(tensor):
+            copies.append(f"    {_copied(tensor, index[name], position)}")
+            position += tensor.size
     digest = ", ".join(f"0x{byte:02x}" for byte in bytes.fromhex(graph.digest))
     source = index[graph.inputs[0]]
     sites = site_definitions(graph, sparsity.skipping, index)

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any, Protocol
 
 from evbench.errors import BoardError, JobError
 from evbench.jobs.held_board import HeldBoard
-from evbench.jobs.models import enough, evenly, from_emptiest_to_fullest, open_model, windows_for
+from evbench.jobs.models import compared_inputs, open_model, profiled_inputs
 from evbench.jobs.store import JobRow, MetricWriter, Store
 from evbench.profiles import BoardProfile, load_board
 from evbench.workspace import Workspace
@@ -75,7 +75,7 @@ def profile_model(
 
     tell("build", "running", 0.0, "")
     opened = open_model(model)
-    windows = from_emptiest_to_fullest(windows_for(opened, recording), enough(opened.graph))
+    windows = profiled_inputs(opened, recording)
     fitted = fit(opened.graph, board, store.workspace)
     sizes = f"flash {fitted.build.flash_bytes / 1024:.0f} KiB, RAM {fitted.build.ram_bytes / 1024:.0f} KiB"
     tell("build", "done", 1.0, sizes)
@@ -86,6 +86,7 @@ def profile_model(
         tell("flash", "done", 1.0, f"build {fitted.build.build_id[:12]} verified on {fitted.board.id}")
         tell("profile", "running", 0.0, "")
         result: dict[str, Any] = session.profile(fitted.build, opened.graph, windows, on_window=on_window).to_json()
+        result["inputs"] = "recordings" if opened.reads_events else "random"
     finally:
         held.close()
     tell("profile", "done", 1.0, describe(result))
@@ -117,13 +118,12 @@ def parity_model(
     from evbench.jobs.stages.hardware import fit
 
     opened = open_model(model)
-    found = windows_for(opened, data)
+    batch = compared_inputs(opened, data, windows)
     fitted = fit(opened.graph, board, store.workspace)
     held = HeldBoard(store, wait=False)
     try:
         session = held.flash(fitted.board, fitted.build)
-        batch = evenly(found, enough(opened.graph, windows))
-        return compare_model(opened.graph, opened.folder, batch, store.workspace, session, fitted.build)
+        return compare_model(opened.graph, opened.source, batch, store.workspace, session, fitted.build)
     finally:
         held.close()
 

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
+from evbench.jobs.models import ONNX
 from evbench.workspace import Workspace
 
 if TYPE_CHECKING:
@@ -22,7 +23,7 @@ if TYPE_CHECKING:
 
 def compare_model(
     graph: IntegerGraph,
-    folder: Path | None,
+    source: Path | None,
     batch: NDArray[np.uint8],
     workspace: Workspace,
     session: BoardSession,
@@ -30,11 +31,13 @@ def compare_model(
 ) -> dict[str, Any]:
     """Compare all executions on a batch [N, C, H, W]; the JSON of `evbench parity`.
 
-    `folder` is the model's folder, whose PyTorch program takes part for integer models; `session` has `build` flashed.
+    `source` is the model's folder, whose PyTorch program takes part for integer models, or the ONNX file it was
+    imported from, which takes part itself; `session` has `build` flashed.
     """
     from evbench.boards.execution import BoardExecution
     from evbench.compile.host import HostModel
     from evbench.graph.onnx import OnnxSession
+    from evbench.graph.onnx_file import OnnxFile
     from evbench.parity import ReferenceExecution, compare
 
     executions: list[Execution] = [
@@ -42,8 +45,10 @@ def compare_model(
         OnnxSession(graph, optimised=True),
         OnnxSession(graph, optimised=False),
     ]
-    if folder is not None and (folder / "torch.safetensors").is_file():
-        executions.append(_torch(folder))
+    if source is not None and (source / "torch.safetensors").is_file():
+        executions.append(_torch(source))
+    if source is not None and source.suffix == ONNX:
+        executions.append(OnnxFile(graph, source))
     executions.append(_Host(HostModel(graph, workspace.cache / "host")))
     executions.append(BoardExecution(session, build, graph))
     result: dict[str, Any] = compare(graph, executions, batch).to_json()

@@ -109,7 +109,8 @@ def layers_table(profile: dict[str, Any], model: str = "") -> RenderableType:
         f"{profile['core_hz'] / 1e6:.0f} MHz{modelled}; "
         f"flash {size(profile['flash_bytes'])}, RAM {size(profile['ram_bytes'])}, stack {size(profile['stack_bytes'])}"
     )
-    return Group(table, Text(summary))
+    random = "\nmeasured on random inputs: the model does not say how its input is made from events"
+    return Group(table, Text(summary + random * (profile.get("inputs") == "random")))
 
 
 def logits_line(profile: dict[str, Any], classes: Sequence[str]) -> str:

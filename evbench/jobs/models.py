@@ -23,6 +23,9 @@ if TYPE_CHECKING:
 MODEL = "model"
 """The folder of a model in the output of stage export."""
 
+ONNX = ".onnx"
+"""The suffix of ONNX files."""
+
 PROFILED_WINDOWS = 5
 """How many windows a profile run plays to the board: the emptiest, the fullest and the quartiles between them."""
 
@@ -32,11 +35,16 @@ FLOAT_WINDOWS = 2
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Model:
-    """A model on disk: its graph, its folder where it has one, and its name for people."""
+    """A model on disk: its graph, its folder or ONNX file where it has one, and its name for people."""
 
     graph: IntegerGraph
-    folder: Path | None
+    source: Path | None
     name: str
+
+    @property
+    def reads_events(self) -> bool:
+        """Whether the model says how its input is made from events."""
+        return "bins" in self.graph.metadata
 
     @property
     def representation(self) -> Representation:
@@ -64,14 +72,23 @@ class Model:
 
 
 def open_model(path: Path | None) -> Model:
-    """A model folder or a graph file; the bundled model for None. Raises ModelError when it cannot be read."""
+    """A model folder, a graph file or a quantised ONNX file; the bundled model for None.
+
+    Raises ModelError when it cannot be read, or names the operators of an ONNX file that are not supported.
+    """
     from evbench.graph.file import load_graph
 
     chosen = resource("assets", "model") if path is None else path.expanduser().absolute()
     if not chosen.exists():
         raise ModelError(
-            f"{path} does not exist", where=str(chosen), remedy="Give a model folder or a graph.safetensors file"
+            f"{path} does not exist",
+            where=str(chosen),
+            remedy="Give a model folder, an ONNX file or a graph.safetensors file",
         )
+    if chosen.suffix == ONNX:
+        from evbench.graph.importer import import_onnx
+
+        return Model(import_onnx(chosen), chosen, label(path))
     file = chosen / "graph.safetensors" if chosen.is_dir() else chosen
     if not file.is_file():
         raise ModelError(
@@ -137,6 +154,28 @@ def windows_for(model: Model, data: Path | None) -> WindowSet:
 def enough(graph: IntegerGraph, wanted: int = PROFILED_WINDOWS) -> int:
     """How many of `wanted` windows are worth running on a board."""
     return min(wanted, FLOAT_WINDOWS) if graph.is_float else wanted
+
+
+def profiled_inputs(model: Model, data: Path | None) -> list[NDArray[np.uint8]]:
+    """What a profile run plays to the board: windows of recordings, or random bytes where a model reads no events."""
+    count = enough(model.graph)
+    if model.reads_events or data is not None:
+        return from_emptiest_to_fullest(windows_for(model, data), count)
+    return list(random_inputs(model.graph, count))
+
+
+def compared_inputs(model: Model, data: Path | None, count: int) -> NDArray[np.uint8]:
+    """What executions are compared on, uint8 [n, C, H, W]: as `profiled_inputs`, spread over recordings and time."""
+    count = enough(model.graph, count)
+    if model.reads_events or data is not None:
+        return evenly(windows_for(model, data), count)
+    return random_inputs(model.graph, count)
+
+
+def random_inputs(graph: IntegerGraph, count: int) -> NDArray[np.uint8]:
+    """`count` inputs of bytes drawn evenly, the same ones every time, uint8 [count, C, H, W]."""
+    shape = graph.tensors[graph.inputs[0]].shape
+    return np.random.default_rng(0).integers(0, 256, (count, *shape), dtype=np.uint8)
 
 
 def from_emptiest_to_fullest(windows: WindowSet, count: int) -> list[NDArray[np.uint8]]:

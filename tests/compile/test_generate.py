@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ctypes
 import dataclasses
 import re
 from collections.abc import Mapping
@@ -93,3 +94,16 @@ def test_more_logits_than_a_frame_holds_are_refused() -> None:
     graph = build.graph(build.linear("input", 241))
     with pytest.raises(BuildError, match="241 float outputs"):
         generate(graph, separate_memory(graph))
+
+
+def test_an_8_bit_output_of_one_pixel_is_returned_as_real_values(tmp_path: Path) -> None:
+    build = Builder(3, sparse_windows(4, 3, (2, 12, 12)), zero_points=True)
+    graph = build.graph(build.linear(build.average(build.conv("input", 4)), 5, logits=False, relu=False))
+    output = graph.tensors[graph.outputs[0]]
+    window = sparse_windows(5, 1, (2, 12, 12))
+    logits = np.zeros(5, np.float32)
+    stored = np.ascontiguousarray(np.moveaxis(window[0], 0, -1))
+    HostModel(graph, tmp_path).library.ev_host_infer(*(ctypes.c_void_p(a.ctypes.data) for a in (stored, logits)))
+    integers = execute(graph, window)[output.name][0].astype(np.float32)
+    assert output.zero_point > 0
+    np.testing.assert_array_equal(logits, (integers - np.float32(output.zero_point)) * np.float32(output.scale))

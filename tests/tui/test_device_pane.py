@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import copy
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -144,6 +145,15 @@ def test_models_are_the_bundled_one_and_those_that_jobs_exported(store: Store) -
     folder = export_model(store)
     choices = model_choices(store)
     assert [choice.value for choice in choices] == ["bundled", folder]
+
+
+def test_onnx_files_of_the_folder_are_models_to_choose_from(
+    store: Store, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "network.onnx").touch()
+    choices = model_choices(store)
+    assert [choice.value for choice in choices] == ["bundled", str(tmp_path / "network.onnx")]
 
 
 def test_shares_and_budget_follow_from_the_measurement(store: Store, profile_job: int) -> None:

@@ -141,8 +141,8 @@ def _stack_room(board: str) -> int:
 
 
 def model_choices(store: Store) -> list[Choice]:
-    """The bundled model and the models that finished export stages of this workspace have left."""
-    from evbench.jobs.models import MODEL
+    """The bundled model, the models that export stages of this workspace have left, and ONNX files in this folder."""
+    from evbench.jobs.models import MODEL, ONNX
     from evbench.tui.dialogs import Choice
 
     choices = [Choice(BUNDLED, "bundled model", "comes with evbench")]
@@ -155,4 +155,5 @@ def model_choices(store: Store) -> list[Choice]:
             if path.is_dir() and path not in seen:
                 seen.add(path)
                 choices.append(Choice(str(path), stage.approach or path.name, f"job {job.id}, {job.recipe}"))
-    return choices
+    files = sorted(Path.cwd().glob(f"*{ONNX}"))
+    return choices + [Choice(str(path), path.name, "ONNX file in this folder") for path in files]

@@ -1,0 +1,199 @@
+"""What names in an ONNX file stand for while it is imported, and how constants become those of a layer."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field, replace
+from math import inf
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from evbench.graph.model import Conv2d, Operator, Tensor
+
+SAME_SCALE = 1e-3  # biases whose scale is that of the accumulator up to this share are taken as they are stored
+
+
+class Unsupported(Exception):  # noqa: N818 - a reason, collected and told together with the others
+    """Why a node cannot be imported."""
+
+
+@dataclass(frozen=True, slots=True)
+class Limits:
+    """A range that real values are clamped to."""
+
+    low: float = -inf
+    high: float = inf
+
+    @classmethod
+    def of(cls, low: float | None, high: float | None) -> Limits:
+        return cls(-inf if low is None else low, inf if high is None else high)
+
+    def within(self, other: Limits) -> Limits:
+        return Limits(max(self.low, other.low), min(self.high, other.high))
+
+    def rectifies(self, tensor: Tensor) -> bool:
+        """Whether quantising to `tensor` must raise values to real zero; Unsupported where the limits cut elsewhere."""
+        if tensor.dtype.is_float:
+            if self.high < inf or self.low not in (-inf, 0.0):
+                raise Unsupported(f"float outputs cannot be limited to {self.low:g} … {self.high:g}")
+            return self.low == 0.0
+        info = np.iinfo(tensor.dtype.numpy)
+        low, high = (self._stored(bound, tensor) for bound in (self.low, self.high))
+        if high < info.max or (low > info.min and low != tensor.zero_point):
+            raise Unsupported(f"it cuts at {self.low:g} … {self.high:g}, inside the range of its output")
+        return low > info.min
+
+    @staticmethod
+    def _stored(bound: float, tensor: Tensor) -> float:
+        scaled = np.float32(bound) / np.float32(tensor.scale)
+        return float(np.rint(scaled)) + tensor.zero_point
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Constant:
+    """An array of the file; with a scale it stands for (array - zero) * scale, per tensor or along `axis`."""
+
+    array: NDArray[Any]
+    scale: NDArray[Any] | None = None
+    zero: NDArray[Any] = field(default_factory=lambda: np.zeros(()))
+    axis: int = 0
+
+    def quantised(self, scale: NDArray[Any], zero: NDArray[Any], axis: int) -> Constant:
+        """Float values on a grid, by the formula of QuantizeLinear."""
+        if self.scale is not None or self.array.dtype.kind != "f":
+            raise Unsupported("it quantises a constant that is quantised already")
+        info = np.iinfo(zero.dtype)
+        spread = (_along(part, self.array.ndim, axis) for part in (scale, zero))
+        steps, zeros = spread
+        stored = np.clip(np.rint(self.array / steps) + zeros, info.min, info.max)
+        return Constant(stored.astype(zero.dtype))
+
+    def transposed(self) -> Constant:
+        """A matrix with rows and columns exchanged."""
+        return replace(self, array=self.array.T, axis=1 - self.axis % 2)
+
+
+@dataclass(frozen=True, slots=True)
+class Source:
+    """The model's input as the file takes it; `kind` is its ONNX element type."""
+
+    name: str
+    kind: int
+
+
+@dataclass(frozen=True, slots=True)
+class Stored:
+    """The integers of a tensor."""
+
+    tensor: str
+
+
+@dataclass(frozen=True, slots=True)
+class Real:
+    """The real values of a tensor, clamped by node `maker`; `alone`: nothing else reads the tensor."""
+
+    tensor: str
+    limits: Limits = Limits()
+    alone: bool = False
+    maker: str = ""
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Open:
+    """An operator's real result [*shape], clamped, before it is quantised."""
+
+    operator: Operator
+    shape: tuple[int, ...]
+    limits: Limits = Limits()
+
+
+@dataclass(frozen=True, slots=True)
+class Unknown:
+    """What a node that is not supported would have computed."""
+
+
+Value = Constant | Source | Stored | Real | Open | Unknown
+
+
+def layer_of(
+    weights: Constant, bias: Constant | None, given: Tensor, axis: int
+) -> tuple[NDArray[np.int8], NDArray[np.float32], NDArray[np.int32]]:
+    """Weights int8, their scales [O] float32 and the bias [O] int32 at scale s_in * s_w, outputs along `axis` 0.
+
+    A bias at another scale, or in float, is rounded to that grid.
+    """
+    if weights.scale is None:
+        raise Unsupported("its weights are not quantised")
+    outputs = weights.array.shape[axis]
+    if weights.scale.size not in (1, outputs) or (weights.scale.size > 1 and weights.axis % weights.array.ndim != axis):
+        raise Unsupported("its weights are quantised along an axis that is not the outputs'")
+    centred = weights.array.astype(np.int16) - _along(weights.zero.astype(np.int16), weights.array.ndim, axis)
+    if centred.size and (centred.min() < -128 or centred.max() > 127):
+        raise Unsupported("its weights reach beyond eight bits around their zero point; make them symmetric or int8")
+    scale = np.broadcast_to(weights.scale.reshape(-1), (outputs,)).astype(np.float32)
+    return centred.astype(np.int8), scale, _bias(bias, (np.float32(given.scale) * scale).astype(np.float64))
+
+
+def requantisation(name: str, known: Tensor, tensor: Tensor) -> Conv2d:
+    """A convolution of every channel with 1 that brings `known` to the grid of `tensor`.
+
+    DequantizeLinear and QuantizeLinear multiply and divide where a layer multiplies once; a weight scale a few units in
+    the last place beside 1 is looked for that gives the same result for each of the 256 inputs.
+    """
+    if len(known.shape) != 3:
+        raise Unsupported("it changes scale or zero point of a vector")
+    steps = (np.arange(256) - known.zero_point).astype(np.float32)
+    lowest, highest = np.float32(-tensor.zero_point), np.float32(255 - tensor.zero_point)
+    wanted = np.clip(np.rint(steps * np.float32(known.scale) / np.float32(tensor.scale)), lowest, highest)
+    for units in (0, 1, -1, 2, -2, 3, -3, 4, -4):
+        weight = (np.float32(1).view(np.int32) + np.int32(units)).view(np.float32)
+        multiplier = np.float32(known.scale) * weight / np.float32(tensor.scale)
+        if np.array_equal(np.clip(np.rint(steps * multiplier), lowest, highest), wanted):
+            channels = known.shape[0]
+            ones, zeros = np.ones((channels, 1, 1, 1), np.int8), np.zeros(channels, np.int32)
+            scale = np.full(channels, weight, np.float32)
+            return Conv2d(name, (known.name,), "", ones, scale, zeros, (1, 1), (0, 0, 0, 0), channels, False)
+    raise Unsupported("no multiplier changes its scale exactly")
+
+
+def _bias(bias: Constant | None, unit: NDArray[np.float64]) -> NDArray[np.int32]:
+    if bias is None:
+        return np.zeros(len(unit), np.int32)
+    if not isinstance(bias, Constant) or bias.array.size != len(unit):
+        raise Unsupported("its bias is no constant with one value per output")
+    stored = bias.array.reshape(-1)
+    if stored.dtype == np.int32 and (bias.scale is None or np.allclose(bias.scale, unit, rtol=SAME_SCALE, atol=0)):
+        return stored.copy()
+    real = stored.astype(np.float64) * (1.0 if bias.scale is None else bias.scale.astype(np.float64))
+    rounded = np.rint(real / unit)
+    if np.abs(rounded).max(initial=0) >= 2**31:
+        raise Unsupported("its bias does not fit 32 bits at the scale of its input and weights")
+    return rounded.astype(np.int32)
+
+
+def window_of(
+    about: dict[str, Any], kernel: tuple[int, ...], sides: tuple[int, ...]
+) -> tuple[tuple[int, int], tuple[int, int, int, int]]:
+    """Stride and padding (top, left, bottom, right) of a sliding window on an image of `sides`, from its attributes."""
+    if len(kernel) != 2 or len(sides) != 2:
+        raise Unsupported("only two-dimensional windows are possible")
+    if any(step != 1 for step in about.get("dilations", (1, 1))) or about.get("ceil_mode", 0):
+        raise Unsupported("dilation and rounding up are not possible")
+    stride = tuple(about.get("strides", (1, 1)))
+    pads = tuple(about.get("pads", (0, 0, 0, 0)))
+    where = about.get("auto_pad", "NOTSET")
+    if where.startswith("SAME"):
+        total = [max(0, (-(-n // s) - 1) * s + k - n) for n, s, k in zip(sides, stride, kernel, strict=True)]
+        less, more = [n // 2 for n in total], [n - n // 2 for n in total]
+        pads = (*less, *more) if where == "SAME_UPPER" else (*more, *less)
+    if min(pads) < 0:
+        raise Unsupported("padding is negative")
+    return (stride[0], stride[1]), (pads[0], pads[1], pads[2], pads[3])
+
+
+def _along(values: NDArray[Any], dimensions: int, axis: int) -> NDArray[Any]:
+    """A scalar, or one value per index of `axis`, shaped to meet an array of so many dimensions."""
+    if values.size == 1:
+        return values.reshape(())
+    return values.reshape([-1 if number == axis % dimensions else 1 for number in range(dimensions)])

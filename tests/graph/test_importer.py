@@ -1,0 +1,222 @@
+"""Models that ONNX Runtime's own quantiser made, imported, compute what ONNX Runtime computes; others are refused."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import onnx
+import pytest
+from hypothesis import assume, given, settings
+from hypothesis import strategies as st
+from numpy.typing import NDArray
+from onnx import TensorProto, helper, numpy_helper
+from onnxruntime.quantization import QuantType
+
+from evbench.errors import ModelError
+from evbench.graph.execute import execute
+from evbench.graph.import_values import Unsupported, requantisation
+from evbench.graph.importer import import_onnx
+from evbench.graph.model import Add, Conv2d, DType, IntegerGraph, Linear, Tensor
+from evbench.graph.onnx import to_onnx
+from evbench.graph.onnx_file import OnnxFile
+from evbench.parity import ReferenceExecution, compare
+from tests.graph.networks import odd_graph, residual_graph, sparse_windows
+from tests.graph.onnx_networks import FloatNetwork, mobile_network, plain_network, quantised
+
+S8, U8 = QuantType.QInt8, QuantType.QUInt8
+
+
+def inputs(graph: IntegerGraph, count: int = 6) -> NDArray[np.uint8]:
+    shape = graph.tensors[graph.inputs[0]].shape
+    return np.random.default_rng(3).integers(0, 256, (count, *shape), dtype=np.uint8)
+
+
+def assert_equal_bytes(graph: IntegerGraph, path: Path) -> None:
+    """ONNX Runtime's integer kernels give the bytes of the reference, on every tensor that the file has."""
+    batch = inputs(graph)
+    found, expected = OnnxFile(graph, path, optimised=True).run(batch), execute(graph, batch)
+    assert set(found) >= {operator.output for operator in graph.operators}
+    for name, value in found.items():
+        np.testing.assert_array_equal(value, expected[name], err_msg=name)
+
+
+@pytest.mark.parametrize("make", [mobile_network, plain_network])
+@pytest.mark.parametrize("per_channel", [False, True])
+@pytest.mark.parametrize("activations", [S8, U8])
+def test_a_statically_quantised_model_computes_the_bytes_of_onnx_runtime(
+    make: object, per_channel: bool, activations: QuantType, tmp_path: Path
+) -> None:
+    model = make(7)  # type: ignore[operator]
+    # Seven-bit weights where uint8 meets int8: sums of two products then fit 16 bits on every x86 CPU.
+    narrow = activations is U8
+    path = quantised(model, tmp_path, activations=activations, per_channel=per_channel, reduce_range=narrow)
+    graph = import_onnx(path)
+    assert_equal_bytes(graph, path)
+    assert compare(graph, [ReferenceExecution(graph), OnnxFile(graph, path)], inputs(graph)).passed
+
+
+def test_full_range_weights_on_unsigned_activations_agree_with_the_file_up_to_rounding_ties(tmp_path: Path) -> None:
+    path = quantised(mobile_network(1), tmp_path, activations=U8)
+    graph = import_onnx(path)
+    report = compare(graph, [ReferenceExecution(graph), OnnxFile(graph, path)], inputs(graph, 20))
+    assert report.passed
+    assert report.pairs[0].elements > 10_000
+
+
+def test_unsigned_weights_are_imported_where_they_are_symmetric(tmp_path: Path) -> None:
+    path = quantised(mobile_network(2), tmp_path, activations=U8, weights=U8, per_channel=False, WeightSymmetric=True)
+    graph = import_onnx(path)
+    assert compare(graph, [ReferenceExecution(graph), OnnxFile(graph, path)], inputs(graph)).passed
+
+
+def test_weights_that_need_nine_bits_are_refused_and_every_layer_of_them_is_named(tmp_path: Path) -> None:
+    path = quantised(mobile_network(0), tmp_path, activations=U8, weights=U8, per_channel=False)
+    with pytest.raises(ModelError, match="cannot be imported") as caught:
+        import_onnx(path)
+    assert "beyond eight bits" in caught.value.where
+    assert "Gemm 'gemm" in caught.value.where
+
+
+def test_a_relu_between_two_quantisations_becomes_part_of_the_layer_before_it(tmp_path: Path) -> None:
+    path = quantised(mobile_network(4), tmp_path, ActivationSymmetric=True)
+    assert {"Relu", "Clip"} <= {node.op_type for node in onnx.load(path).graph.node}
+    graph = import_onnx(path)
+    rectified = [op.relu for op in graph.operators if isinstance(op, Conv2d | Add | Linear)]
+    assert rectified == [True, True, False, True, False]
+    assert_equal_bytes(graph, path)
+
+
+@pytest.mark.parametrize("activations", [S8, U8])
+def test_operator_format_gives_the_same_network_as_qdq_format(activations: QuantType, tmp_path: Path) -> None:
+    (tmp_path / "a").mkdir()
+    (tmp_path / "b").mkdir()
+    model = mobile_network(5)
+    qdq = import_onnx(quantised(model, tmp_path / "a", activations=activations))
+    other = import_onnx(quantised(model, tmp_path / "b", activations=activations, operators=True))
+    batch = inputs(qdq)
+    results = [execute(graph, batch)[graph.outputs[0]] for graph in (qdq, other)]
+    np.testing.assert_array_equal(*results)
+
+
+def test_operator_format_without_additions_computes_the_bytes_of_onnx_runtime(tmp_path: Path) -> None:
+    path = quantised(mobile_network(6, add=False), tmp_path, activations=U8, operators=True, reduce_range=True)
+    assert_equal_bytes(import_onnx(path), path)
+
+
+@pytest.mark.parametrize("make", [lambda: residual_graph(3, size=(32, 32), bins=2, width=4), lambda: odd_graph(5)])
+def test_what_evbench_wrote_itself_comes_back_as_the_same_network(make: object, tmp_path: Path) -> None:
+    graph: IntegerGraph = make()  # type: ignore[operator]
+    onnx.save(to_onnx(graph), tmp_path / "own.onnx")
+    again = import_onnx(tmp_path / "own.onnx")
+    batch = sparse_windows(2, 4, graph.tensors["input"].shape)  # type: ignore[arg-type]
+    expected, found = execute(graph, batch), execute(again, batch)
+    np.testing.assert_array_equal(found[again.outputs[0]], expected[graph.outputs[0]])
+    for name in set(again.tensors) & set(graph.tensors) - set(graph.outputs):
+        shift = 128 if graph.tensors[name].dtype is DType.S8 else 0
+        np.testing.assert_array_equal(found[name].astype(int), expected[name].astype(int) + shift, err_msg=name)
+
+
+def test_a_fixed_batch_and_an_integer_input_are_possible(tmp_path: Path) -> None:
+    path = quantised(mobile_network(3), tmp_path)
+    model = onnx.load(path)
+    source = model.graph.input[0]
+    (first,) = (node for node in model.graph.node if node.op_type == "QuantizeLinear" and node.input[0] == "image")
+    (reader,) = (node for node in model.graph.node if first.output[0] in node.input)
+    reader.input[0] = "image"
+    model.graph.node.remove(first)
+    source.type.tensor_type.elem_type = TensorProto.INT8
+    source.type.tensor_type.shape.dim[0].dim_value = 1
+    model.graph.output[0].type.tensor_type.shape.dim[0].dim_value = 1
+    onnx.save(model, tmp_path / "integers.onnx")
+    graph = import_onnx(tmp_path / "integers.onnx")
+    assert_equal_bytes(graph, tmp_path / "integers.onnx")
+
+
+def unsupported_network() -> onnx.ModelProto:
+    net = FloatNetwork(1)
+    first = net.node("LeakyRelu", [net.conv("image", 3, 4)])
+    grouped = net.conv(first, 4, 4, group=2)
+    dilated = net.conv(grouped, 4, 4, dilations=[2, 2], pads=[2, 2, 2, 2])
+    flat = net.node("Flatten", [net.node("GlobalAveragePool", [dilated])])
+    return net.model(net.node("Softmax", [net.gemm(flat, 4, 3)], axis=1), 3)
+
+
+def test_everything_unsupported_is_named_with_its_node_in_one_message(tmp_path: Path) -> None:
+    path = quantised(unsupported_network(), tmp_path)
+    with pytest.raises(ModelError) as caught:
+        import_onnx(path)
+    assert "4 operators" in caught.value.what
+    for node in ("LeakyRelu 'leakyrelu1'", "Conv 'conv2'", "Conv 'conv3'", "Softmax 'softmax7'"):
+        assert node in caught.value.where
+    assert "2 groups" in caught.value.where
+    assert "Relu" in caught.value.remedy
+
+
+def test_a_relu_whose_input_others_read_or_whose_scale_is_another_becomes_a_layer_of_its_own(tmp_path: Path) -> None:
+    net = FloatNetwork(1)
+    first = net.conv("image", 3, 4)
+    second = net.node("Add", [net.node("Relu", [first]), net.conv(first, 4, 4)])
+    flat = net.node("Flatten", [net.node("GlobalAveragePool", [second])])
+    path = quantised(net.model(net.gemm(flat, 4, 3), 3), tmp_path, ActivationSymmetric=True)
+    graph = import_onnx(path)
+    assert [operator.name for operator in graph.operators][:2] == ["conv0", "relu1"]
+    assert_equal_bytes(graph, path)
+
+
+@settings(max_examples=60, deadline=None)
+@given(scales=st.tuples(*[st.floats(2**-12, 8, width=32)] * 2), zeros=st.tuples(*[st.integers(0, 255)] * 2))
+def test_a_change_of_scale_computes_what_dequantising_and_quantising_would(
+    scales: tuple[float, float], zeros: tuple[int, int]
+) -> None:
+    source, target = (Tensor(n, (1, 16, 16), DType.U8, s, z) for n, s, z in zip("ab", scales, zeros, strict=True))
+    try:
+        layer = replace(requantisation("layer", source, target), output="b", groups=1)
+    except Unsupported:
+        assume(False)
+    graph = IntegerGraph("change", {"a": source, "b": target}, (layer,), ("a",), ("b",))
+    values = np.arange(256, dtype=np.uint8).reshape(1, 1, 16, 16)
+    real = (values.astype(np.float32) - np.float32(zeros[0])) * np.float32(scales[0])
+    expected = np.clip(np.rint(real / np.float32(scales[1])) + zeros[1], 0, 255)
+    np.testing.assert_array_equal(execute(graph, values)["b"], expected)
+
+
+def test_an_upper_limit_inside_the_range_of_the_output_is_refused(tmp_path: Path) -> None:
+    path = quantised(mobile_network(4), tmp_path, ActivationSymmetric=True)
+    model = onnx.load(path)
+    (clip,) = (node for node in model.graph.node if node.op_type == "Clip")
+    (high,) = (constant for constant in model.graph.initializer if constant.name == clip.input[2])
+    high.CopyFrom(numpy_helper.from_array(np.float32(1.0), high.name))
+    onnx.save(model, path)
+    with pytest.raises(ModelError, match="cannot be imported") as caught:
+        import_onnx(path)
+    assert "inside the range" in caught.value.where
+
+
+def test_a_float_model_is_refused_with_what_to_do(tmp_path: Path) -> None:
+    onnx.save(mobile_network(), tmp_path / "float.onnx")
+    with pytest.raises(ModelError, match="not quantised") as caught:
+        import_onnx(tmp_path / "float.onnx")
+    assert "quantize_static" in caught.value.remedy
+
+
+def test_a_file_that_is_no_model_is_refused(tmp_path: Path) -> None:
+    (tmp_path / "text.onnx").write_text("hello")
+    with pytest.raises(ModelError, match="no ONNX model"):
+        import_onnx(tmp_path / "text.onnx")
+    with pytest.raises(ModelError, match="cannot be read"):
+        import_onnx(tmp_path / "absent.onnx")
+
+
+def test_two_inputs_are_refused(tmp_path: Path) -> None:
+    path = quantised(mobile_network(1), tmp_path)
+    model = onnx.load(path)
+    grid = ["image_scale", "image_zero_point"]
+    model.graph.input.append(helper.make_tensor_value_info("other", TensorProto.FLOAT, ["n", 3, 12, 11]))
+    model.graph.node.append(helper.make_node("QuantizeLinear", ["other", *grid], ["other.stored"]))
+    model.graph.node.append(helper.make_node("DequantizeLinear", ["other.stored", *grid], ["second"]))
+    model.graph.output.append(helper.make_tensor_value_info("second", TensorProto.FLOAT, ["n", 3, 12, 11]))
+    onnx.save(model, path)
+    with pytest.raises(ModelError, match="2 quantised inputs"):
+        import_onnx(path)
