@@ -58,8 +58,10 @@ class Check:
             t, x, y, on = t[inside], x[inside], y[inside], on[inside]
         self._taken += len(raw.t)
         if len(t):
-            self.places.append(Place(raw.cursor, turns, last, int(t.min()), int(t.max()), len(t)))
-            self._count(t, on)
+            falls = bool((t[1:] < t[:-1]).any())
+            earliest, latest = (int(t.min()), int(t.max())) if falls else (int(t[0]), int(t[-1]))
+            self.places.append(Place(raw.cursor, turns, last, earliest, latest, len(t)))
+            self._count(t, on, falls)
         return EventStream(t, x.astype(np.uint16, copy=False), y.astype(np.uint16, copy=False), on, self._geometry)
 
     def counts(self) -> dict[str, Any]:
@@ -100,11 +102,9 @@ class Check:
         self._last = int(t[-1])
         return undone
 
-    def _count(self, t: NDArray[np.int64], on: NDArray[np.bool_]) -> None:
+    def _count(self, t: NDArray[np.int64], on: NDArray[np.bool_], falls: bool) -> None:
         before = int(t[0]) if self.t_last is None else self.t_last
-        place = self.places[-1]
-        falls = t[0] < before or bool((t[1:] < t[:-1]).any())
-        if falls or place.t_max - before > LONGEST_PAUSE_US:
+        if falls or t[0] < before or self.places[-1].t_max - before > LONGEST_PAUSE_US:
             steps = np.diff(t, prepend=before)
             self._note_steps(steps)
         if self.t_first is None:

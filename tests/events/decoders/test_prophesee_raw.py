@@ -11,6 +11,7 @@ from hypothesis import strategies as st
 
 from evbench.errors import RecordingError
 from evbench.events.decoders import source
+from evbench.events.decoders.evt3 import evt3_chunks
 from evbench.events.recording import open_recording
 
 HEADER = "% evt {}\n% geometry 2048x2048\n% end\n"
@@ -33,6 +34,7 @@ def evt3_by_hand(words):
         elif kind == 8:
             if known:
                 turns += (value - high < -0x800) - (value - high > 0x800)
+            low = low if known and value == high else 0
             high, known = value, True
         elif kind in (2, 4, 5):
             t = ((turns << 12) + high << 12) + low
@@ -64,6 +66,10 @@ def rows(stream):
     return list(zip(*(column.tolist() for column in (stream.t, stream.x, stream.y, stream.on)), strict=True))
 
 
+def raw_rows(raw):
+    return list(zip(*(column.tolist() for column in raw[:4]), strict=True))
+
+
 def decoded(path: Path, version: str, data: bytes):
     path.write_bytes(HEADER.format(version).encode() + data)
     try:
@@ -88,6 +94,41 @@ def test_evt3_words_say_what_a_state_machine_reads_from_them(folder, words, chun
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(source, "CHUNK_BYTES", chunk)
         assert decoded(folder / "a.raw", "3.0", np.array(words, "<u2").tobytes()) == evt3_by_hand(words)
+
+
+@settings(max_examples=100, deadline=None)
+@given(words=st.lists(word3, max_size=60), chunk=st.sampled_from([2, 6, 14]))
+def test_evt3_reads_on_from_every_chunk(folder, words, chunk):
+    path = folder / "a.raw"
+    path.write_bytes(np.array(words, "<u2").tobytes())
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(source, "CHUNK_BYTES", chunk)
+        chunks = list(evt3_chunks(path, (0,), lambda _: None))
+        for number, begin in enumerate(chunks):
+            again = list(evt3_chunks(path, begin.cursor, lambda _: None))
+            assert [raw_rows(raw) for raw in again] == [raw_rows(raw) for raw in chunks[number:]]
+
+
+def test_evt3_reads_on_within_a_row_of_vectors_that_only_damage_makes(folder):
+    words = [0x8001, 0x6005, 0x0007, 0x3FFE, *[0x4000] * 9000, 0x4FFF, 0x5001, 0x4001]
+    path = folder / "a.raw"
+    path.write_bytes(np.array(words, "<u2").tobytes())
+    (whole,) = evt3_chunks(path, (0,), lambda _: None)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(source, "CHUNK_BYTES", 2)
+        (first, *_) = evt3_chunks(path, (0,), lambda _: None)
+        pieces = list(evt3_chunks(path, first.cursor, lambda _: None))
+    assert [row for piece in pieces for row in raw_rows(piece)] == raw_rows(whole)
+
+
+@pytest.mark.parametrize("repeated", [[0x8001], [0x8001, 0x8001]])
+@pytest.mark.parametrize("chunk", [2, 4, 8, 10, 1 << 19])
+def test_upper_bits_that_are_repeated_leave_the_lower_ones(folder, repeated, chunk):
+    words = [0x8001, 0x6005, 0x0007, 0x2001, *repeated, 0x2002, 0x8002, 0x2003]
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(source, "CHUNK_BYTES", chunk)
+        events = decoded(folder / "a.raw", "3.0", np.array(words, "<u2").tobytes())
+    assert [t for t, *_ in events] == [0x1005, 0x1005, 0x2000]
 
 
 def test_many_events_of_one_row_and_time_share_both(folder):
