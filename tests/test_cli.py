@@ -155,6 +155,10 @@ def test_a_truncated_recording_is_read_as_far_as_it_goes_with_a_warning(
     assert info["warnings"]
 
 
+def test_playing_without_a_terminal_says_what_to_do_instead(evbench: Evbench, recording: Path) -> None:
+    refused(evbench("events", "play", recording), 1, "Playing needs a terminal", "evbench voxel FILE --png")
+
+
 def test_voxel_describes_and_draws_a_window(evbench: Evbench, recording: Path) -> None:
     stats = evbench("voxel", recording, "--window", "1", "--json").json
     assert stats["window"] == 1

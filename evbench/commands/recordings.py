@@ -7,7 +7,7 @@ from typing import Annotated
 
 import typer
 
-from evbench.commands.shared import JsonOption, RecordingArgument, open_workspace
+from evbench.commands.shared import JsonOption, RecordingArgument, index_cache, open_workspace
 from evbench.events.kinds import Kind
 
 events = typer.Typer(no_args_is_help=True, help="Look into recordings and convert them.")
@@ -53,6 +53,37 @@ def events_convert(
     stream = open_recording(source).read()
     write_recording(stream, target)
     print(f"{len(stream):,} events written to {target}")
+
+
+@events.command("play")
+def events_play(
+    recording: RecordingArgument,
+    speed: Annotated[float, typer.Option("--speed", min=0.001, max=64, help="1 is real time.")] = 1.0,
+    length: Annotated[
+        str | None, typer.Option("--window", "--length", help="How much time a frame shows; 50 ms by default.")
+    ] = None,
+    start: Annotated[str | None, typer.Option("--from", help="How far into it to begin, such as '1.5 s'.")] = None,
+    kind: Annotated[Kind | None, typer.Option("--as", help="The representation; frame by default.")] = None,
+    bins: BinsOption = None,
+    filters: FilterOption = None,
+    recipe: RecipeOption = None,
+) -> None:
+    """Play a recording in the terminal, in real time: ON amber, OFF blue. Frames that come too late are dropped."""
+    from evbench.jobs import display, output
+    from evbench.jobs.looking import duration_option, look_from, reel_from
+    from evbench.tui.player import play
+    from evbench.tui.terminal import Terminal
+
+    terminal = Terminal()
+    look = look_from(recipe, kind or (None if recipe else "frame"), length, bins, filters or [])
+    begin = duration_option("--from", start) if start else 0
+    reel, steps = reel_from(recording, look, index_cache())
+    console = output.console()
+    for step in steps:
+        console.print(display.filter_line(step), highlight=False, soft_wrap=True)
+    played = play(terminal, reel, look, recording.name, speed, reel.t_first + begin)
+    per_frame = f", {1000 * played.cpu_s / played.frames:.1f} ms of processor time each" if played.frames else ""
+    print(f"{played.frames:,} frames shown, {played.dropped:,} dropped{per_frame}")
 
 
 def voxel(

@@ -44,6 +44,16 @@ def open_workspace() -> Workspace:
     return workspace.open_workspace(options.workspace)
 
 
+def index_cache() -> Path | None:
+    """Where indexes of recordings are kept; None where no workspace can be, because looking needs none."""
+    from evbench.errors import WorkspaceError
+
+    try:
+        return open_workspace().cache
+    except WorkspaceError:
+        return None
+
+
 def open_store(workspace: Workspace) -> Store:
     """The database of a workspace."""
     from evbench.jobs.store import Store

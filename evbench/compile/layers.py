@@ -11,9 +11,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from evbench.errors import BuildError
-from evbench.graph.execute import multipliers
+from evbench.graph.execute import multipliers, regrid
 from evbench.graph.model import (
     Add,
+    AveragePool2d,
+    Concat,
     Conv2d,
     DType,
     GlobalAveragePool,
@@ -88,8 +90,12 @@ def lower_operator(
             return layer.average(places[0], target)
         case MaxPool2d():
             return layer.maximum(operator, places[0], target)
+        case AveragePool2d():
+            return layer.average_window(operator, places[0], target)
         case Add():
             return layer.add(operator, places, target)
+        case Concat():
+            return layer.concat(places, target)
         case _:
             raise BuildError(
                 f"Firmware has no kernel for {operator.kind}",
@@ -101,17 +107,18 @@ def lower_operator(
 def scratch_words(graph: IntegerGraph, operator: Operator) -> int:
     """Words of scratch that a layer's kernel uses.
 
-    Convolutions divide them as `layout_of` in firmware/kernels/ev_conv2d_integer.h does: two pixels' taps, one row of
+    Convolutions divide them as `ev_layout_of` in firmware/kernels/ev_conv2d_tiles.h does: two pixels' taps, one row of
     taps as bytes, and as many channels' weights as fit SCRATCH_WORDS, at least three.
     """
     if not isinstance(operator, Conv2d) or operator.weight.dtype.kind == "f":
         return 0
-    if operator.groups > 1:
+    if operator.depthwise:
         return _depthwise_scratch(graph, operator)
     outputs, channels, height, width = operator.weight.shape
-    row = channels * width
-    steps = (height * ((row + 1) // 2) + 1) // 2
-    before = 4 * steps + (row + 3) // 4
+    outputs //= operator.groups
+    runs, run = (height, width * channels) if operator.groups == 1 else (1, height * width * channels)
+    steps = (runs * ((run + 1) // 2) + 1) // 2
+    before = 4 * steps + (run + 3) // 4
     ahead = 8  # words that the inner loop reads behind the last
     least, most = (int(before + 2 * (steps + 1) * max(2, count) + ahead) for count in (min(outputs, 3), outputs))
     return max(least, min(most, SCRATCH_WORDS))
@@ -136,15 +143,15 @@ class _Layer:
 
     def conv2d(self, operator: Conv2d, source: str, target: str) -> Call:
         given = self.sources[0]
-        depthwise = operator.groups > 1
-        family = "ev_depthwise" if depthwise else "ev_conv2d"
-        weight = operator.weight[:, 0].transpose(1, 2, 0) if depthwise else operator.weight.transpose(0, 2, 3, 1)
+        family, weight = convolution_family(operator), channels_last(operator)
+        groups = f"{operator.groups}, " if family == "ev_grouped" else ""
+        places = f"{groups}{source}, {target}"
         window = self._window(operator.weight.shape[2:], operator.stride, operator.padding)
         fields = {"window": window, "weight": self.constants.add(weight)}
         if operator.weight.dtype.kind == "f":
             self._plain_counts()
             fields |= {"bias": self.constants.add(operator.bias), "relu": str(int(operator.relu))}
-            return self._call(f"{family}_{given.dtype}f32", "ev_conv2d_f32", fields, f"{source}, {target}")
+            return self._call(f"{family}_{given.dtype}f32", "ev_conv2d_f32", fields, places)
         words = scratch_words(self.graph, operator)
         fields |= {
             "bias": self.constants.add(self._folded(operator)),
@@ -153,7 +160,7 @@ class _Layer:
             "scratch": "scratch" if words else "0",
             "scratch_words": str(words),
         }
-        return self._call(f"{family}_{given.dtype}s8", "ev_conv2d_s8", fields, f"{source}, {target}")
+        return self._call(f"{family}_{given.dtype}s8", "ev_conv2d_s8", fields, places)
 
     def linear(self, operator: Linear, source: str, target: str) -> Call:
         given = self.sources[0]
@@ -189,6 +196,39 @@ class _Layer:
             "out": self._requant(relu=False),
         }
         return self._call(f"ev_avgpool_{given.dtype}", "ev_avgpool", fields, f"{source}, {target}")
+
+    def average_window(self, operator: AveragePool2d, source: str, target: str) -> Call:
+        given = self.sources[0]
+        window = self._window(operator.kernel, operator.stride, operator.padding)
+        counted = int(operator.count_padding)
+        if given.dtype.is_float:
+            definition = f"{self._title()}static const ev_window layer_{self.number} = {window};"
+            statement = f"ev_avgpool2d_f32(&layer_{self.number}, {counted}, {source}, {target});"
+            return Call("ev_avgpool2d_f32", definition, statement)
+        low, high = self._clamp(relu=False)
+        fields = {
+            "window": window,
+            "in_zero": str(given.zero_point),
+            "count_padding": str(counted),
+            "ratio": float_literal(multipliers(self.graph, operator)[0]),
+            "zero": str(self.output.zero_point),
+            "low": str(low),
+            "high": str(high),
+        }
+        return self._call(f"ev_avgpool2d_{given.dtype}", "ev_avgpool2d", fields, f"{source}, {target}")
+
+    def concat(self, places: list[str], target: str) -> Call:
+        kernel = "ev_concat_f32" if self.output.dtype.is_float else "ev_concat_8"
+        channels, height, width = self.output.shape
+        first, parts, calls = 0, [], []
+        for number, (source, place) in enumerate(zip(self.sources, places, strict=True)):
+            table = "0" if source.grid == self.output.grid else self.constants.add(lookup_table(source, self.output))
+            parts.append(f"    {{{height * width}, {source.shape[0]}, {first}, {channels}, {table}}},\n")
+            calls.append(f"{kernel}(&layer_{self.number}[{number}], {place}, {target});")
+            first += source.shape[0]
+        name = f"layer_{self.number}[{len(parts)}]"
+        definition = f"{self._title()}static const ev_concat {name} = {{\n{''.join(parts)}}};"
+        return Call(kernel, definition, " ".join(calls))
 
     def maximum(self, operator: MaxPool2d, source: str, target: str) -> Call:
         kernel = f"ev_maxpool_{self.sources[0].dtype}"
@@ -261,6 +301,23 @@ class _Layer:
                 where=f"layer '{self.operator.name}'",
                 remedy="Feed float layers with event counts (u8, scale 1, zero point 0) or with float activations",
             )
+
+
+def convolution_family(operator: Conv2d) -> str:
+    """The family of kernels that computes a convolution: ev_conv2d, ev_depthwise or ev_grouped."""
+    if operator.groups == 1:
+        return "ev_conv2d"
+    return "ev_depthwise" if operator.depthwise else "ev_grouped"
+
+
+def channels_last(operator: Conv2d) -> NDArray[Any]:
+    """A convolution's weights in the order its kernel reads them: [O, kH, kW, I], depthwise [kH, kW, C]."""
+    return operator.weight[:, 0].transpose(1, 2, 0) if operator.depthwise else operator.weight.transpose(0, 2, 3, 1)
+
+
+def lookup_table(source: Tensor, target: Tensor) -> NDArray[Any]:
+    """The byte on the grid of `target` for each of the 256 bytes of an 8-bit `source`, by the byte's unsigned value."""
+    return regrid(np.arange(256, dtype=np.uint8).view(source.dtype.numpy), source, target).view(np.uint8)
 
 
 def _address(graph: IntegerGraph, name: str, index: Mapping[str, int]) -> str:

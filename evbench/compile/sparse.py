@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 
-from evbench.compile.layers import Call, Constants
+from evbench.compile.layers import Call, Constants, convolution_family
 from evbench.graph.background import Background, backgrounds
 from evbench.graph.model import Conv2d, DType, IntegerGraph, Operator
 
@@ -67,8 +67,9 @@ def _obstacle(
 
 def _has_kernel(graph: IntegerGraph, operator: Operator) -> bool:
     given = graph.tensors[operator.inputs[0]]
-    eight_bit = given.dtype in (DType.U8, DType.S8)
-    return isinstance(operator, Conv2d) and eight_bit and operator.weight.dtype.kind != "f"
+    if not isinstance(operator, Conv2d) or operator.weight.dtype.kind == "f":
+        return False
+    return given.dtype in (DType.U8, DType.S8) and convolution_family(operator) in ("ev_conv2d", "ev_depthwise")
 
 
 def skipping_call(

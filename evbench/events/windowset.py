@@ -58,14 +58,19 @@ class WindowSet:
         return grid.reshape(len(chosen), *self.shape)
 
     def save(self, path: Path) -> None:
-        """Writes an .npz file, complete or not at all."""
+        """Writes an .npz file, complete or not at all.
+
+        Neighbouring cells are near each other, so what is packed is the step from one to the next, byte by byte of
+        all steps: a real 50 ms window takes a quarter of what its indices would.
+        """
+        steps = np.diff(self.index, prepend=np.uint32(0)).astype("<u4")
         temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
         try:
             with temporary.open("wb") as file:
-                np.savez(
+                np.savez_compressed(
                     file,
                     offsets=self.offsets,
-                    index=self.index,
+                    index=np.ascontiguousarray(steps.view(np.uint8).reshape(-1, 4).T),
                     count=self.count,
                     labels=self.labels,
                     recording=self.recording,
@@ -84,6 +89,8 @@ class WindowSet:
             with np.load(path, allow_pickle=False) as file:
                 arrays = {field.name: file[field.name] for field in fields(cls)}
                 channels, height, width = (int(side) for side in arrays.pop("shape"))
+                steps = np.ascontiguousarray(arrays["index"].T).view("<u4").ravel()
+                arrays["index"] = np.cumsum(steps, dtype=np.uint32)
                 return cls(**arrays | {"shape": (channels, height, width), "n_empty": int(arrays["n_empty"])})
         except (OSError, ValueError, KeyError, EOFError, TypeError, zipfile.BadZipFile) as error:
             raise RecordingError(f"The window set cannot be read: {error}", where=str(path)) from None

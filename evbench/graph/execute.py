@@ -5,11 +5,14 @@ Formulas, all in float32 with one rounding per operation (no fused multiply-add)
 * Conv2d, Linear to 8 bit:  y = clamp(rne(f32(acc) * m[o]) + z_out),  m[o] = (s_in * s_w[o]) / s_out
 * Linear to f32:            y = f32(acc) * (s_in * s_w[o])
 * GlobalAveragePool:        y = clamp(rne(f32(sum - count * z_in) * m) + z_out),  m = s_in / (s_out * f32(count))
+* AveragePool2d:            y = clamp(rne((f32(sum) / f32(count)) / r) + z_out),  r = s_out / s_in, sum of inside pixels
+* Concat:                   y = clamp(rne((f32(x - z_in) * s_in) / s_out) + z_out); x itself where the grids are equal
 * MaxPool2d:                the largest stored integer; padding never wins
 * Add:                      y = clamp(rne((f32(a - z_a) * s_a + f32(b - z_b) * s_b) / s_out) + z_out)
 
 acc is the int32 accumulator including the bias; zero points are subtracted before multiplying and padding is real zero.
-`relu` raises the lower clamp to z_out. The first four are what ONNX Runtime's integer kernels compute. Add is the
+`relu` raises the lower clamp to z_out. Conv2d, Linear, GlobalAveragePool and MaxPool2d are what ONNX Runtime's
+integer kernels compute. Add is the
 ONNX definition of DequantizeLinear, Add, QuantizeLinear, with a true division: the fused QLinearAdd kernel folds
 constants and uses FMA on AVX2 and 22-bit fixed point on ARM, so its last bit depends on the machine.
 
@@ -27,6 +30,8 @@ from numpy.typing import NDArray
 from evbench.errors import ModelError
 from evbench.graph.model import (
     Add,
+    AveragePool2d,
+    Concat,
     Conv2d,
     GlobalAveragePool,
     IntegerGraph,
@@ -84,6 +89,14 @@ def run_operator(graph: IntegerGraph, operator: Operator, inputs: list[NDArray[A
             return _clamp(scaled, output, relu=False)
         case MaxPool2d():
             return _max_pool(operator, inputs[0])
+        case AveragePool2d():
+            total, count = window_sums(graph, operator, inputs[0])
+            mean = total.astype(np.float32) / count
+            return mean if output.dtype.is_float else _clamp(mean / multipliers(graph, operator)[0], output, relu=False)
+        case Concat():
+            sources = [graph.tensors[name] for name in operator.inputs]
+            parts = [regrid(value, source, output) for value, source in zip(inputs, sources, strict=True)]
+            return np.concatenate(parts, axis=1)
         case Add():
             if output.dtype.is_float:
                 total = inputs[0] + inputs[1]
@@ -103,8 +116,8 @@ def run_operator(graph: IntegerGraph, operator: Operator, inputs: list[NDArray[A
 def multipliers(graph: IntegerGraph, operator: Operator) -> NDArray[np.float32]:
     """The float32 constants of an integer operator's requantisation, rounded in the order the formulas give.
 
-    [O] for Conv2d and Linear (for an f32 output without the division by s_out), [1] for GlobalAveragePool,
-    [s_a, s_b, s_out] for Add; empty for operators that do not requantise.
+    [O] for Conv2d and Linear (for an f32 output without the division by s_out), [1] for GlobalAveragePool and (a
+    divisor) AveragePool2d, [s_a, s_b, s_out] for Add; empty for operators that do not requantise.
     """
     sources = [np.float32(graph.tensors[name].scale) for name in operator.inputs]
     output = graph.tensors[operator.output]
@@ -116,19 +129,23 @@ def multipliers(graph: IntegerGraph, operator: Operator) -> NDArray[np.float32]:
         case GlobalAveragePool() if not output.dtype.is_float:
             height, width = graph.tensors[operator.inputs[0]].shape[1:]
             return np.array([sources[0] / (scale * np.float32(height * width))], np.float32)
+        case AveragePool2d() if not output.dtype.is_float:
+            return np.array([scale / sources[0]], np.float32)
         case Add() if not output.dtype.is_float:
             return np.array([*sources, scale], np.float32)
         case _:
             return np.zeros(0, np.float32)
 
 
-def accumulator_bound(graph: IntegerGraph, operator: Conv2d | Linear | GlobalAveragePool) -> int:
+def accumulator_bound(graph: IntegerGraph, operator: Conv2d | Linear | GlobalAveragePool | AveragePool2d) -> int:
     """The largest magnitude the int32 accumulator of an integer operator can reach on any input."""
     source = graph.tensors[operator.inputs[0]]
     info = np.iinfo(source.dtype.numpy)
     largest = max(int(info.max) - source.zero_point, source.zero_point - int(info.min))
     if isinstance(operator, GlobalAveragePool):
         return largest * int(np.prod(source.shape[1:]))
+    if isinstance(operator, AveragePool2d):
+        return largest * int(np.prod(operator.kernel))
     sums = np.abs(operator.weight.astype(np.int64)).reshape(len(operator.weight), -1).sum(axis=1)
     return int((sums * largest + np.abs(operator.bias.astype(np.int64))).max())
 
@@ -150,7 +167,38 @@ def accumulate(graph: IntegerGraph, operator: Operator, inputs: list[NDArray[Any
     weight, bias = operator.weight.astype(real.dtype), operator.bias.astype(real.dtype)
     if isinstance(operator, Linear):
         return np.asarray(real.reshape(len(real), -1) @ weight.T + bias)
-    return convolve(real, weight, operator.stride, operator.padding) + bias[:, None, None]
+    return convolve(real, weight, operator.stride, operator.padding, operator.groups) + bias[:, None, None]
+
+
+def window_sums(
+    graph: IntegerGraph, operator: AveragePool2d, stored: NDArray[Any]
+) -> tuple[NDArray[Any], NDArray[np.float32]]:
+    """Sums [N, C, H, W] under an average pooling's windows, without zero points, and what they are divided by, [H, W].
+
+    Sums of integers are float64 and exact; those of floats float32, added by row and column.
+    """
+    source = graph.tensors[operator.inputs[0]]
+    real = real_grid(stored, source, scaled=False).astype(np.float32 if source.dtype.is_float else np.float64)
+    top, left, bottom, right = operator.padding
+    padded = np.pad(real, ((0, 0), (0, 0), (top, bottom), (left, right)))
+    area = np.pad(
+        np.ones(source.shape[1:]), ((top, bottom), (left, right)), constant_values=float(operator.count_padding)
+    )
+    (height, width), (down, across) = operator.kernel, operator.stride
+    patches = sliding_window_view(padded, operator.kernel, axis=(2, 3))[:, :, ::down, ::across]
+    counts = sliding_window_view(area, operator.kernel)[::down, ::across].sum(axis=(2, 3))
+    total = np.zeros(patches.shape[:4], real.dtype)
+    for y in range(height):
+        for x in range(width):
+            total += patches[..., y, x]
+    return total, counts.astype(np.float32)
+
+
+def regrid(stored: NDArray[Any], source: Tensor, target: Tensor) -> NDArray[Any]:
+    """Stored values of `source` as those of `target` that are nearest to the same real values."""
+    if source.grid == target.grid:
+        return stored
+    return _clamp(real_grid(stored, source, scaled=True) / np.float32(target.scale), target, relu=False)
 
 
 def real_grid(stored: NDArray[Any], tensor: Tensor, scaled: bool) -> NDArray[np.float32]:
@@ -162,20 +210,27 @@ def real_grid(stored: NDArray[Any], tensor: Tensor, scaled: bool) -> NDArray[np.
 
 
 def convolve(
-    real: NDArray[Any], weight: NDArray[Any], stride: tuple[int, int], padding: tuple[int, int, int, int]
+    real: NDArray[Any],
+    weight: NDArray[Any],
+    stride: tuple[int, int],
+    padding: tuple[int, int, int, int],
+    groups: int = 1,
 ) -> NDArray[Any]:
-    """Cross-correlation of [N, C, H, W] with [O, C, kH, kW], or depthwise with [C, 1, kH, kW]; zero padding."""
+    """Cross-correlation of [N, C, H, W] with [O, C / groups, kH, kW]; zero padding."""
     top, left, bottom, right = padding
     padded = np.pad(real, ((0, 0), (0, 0), (top, bottom), (left, right))) if any(padding) else real
-    outputs, _, height, width = weight.shape
+    outputs, inputs, height, width = weight.shape
     patches = sliding_window_view(padded, (height, width), axis=(2, 3))[:, :, :: stride[0], :: stride[1]]
     count, channels, rows, columns = patches.shape[:4]
-    if weight.shape[1] == 1 and channels == outputs and channels > 1:
+    if inputs == 1 and groups == channels == outputs:
         total = np.zeros((count, channels, rows, columns), real.dtype)
         for y in range(height):
             for x in range(width):
                 total += patches[..., y, x] * weight[:, 0, y, x, None, None]
         return total
+    if groups > 1:
+        parts = zip(np.split(real, groups, axis=1), np.split(weight, groups), strict=True)
+        return np.concatenate([convolve(part, filters, stride, padding) for part, filters in parts], axis=1)
     unfolded = patches.transpose(0, 1, 4, 5, 2, 3).reshape(count, channels * height * width, rows * columns)
     product = np.matmul(weight.reshape(outputs, -1), unfolded)
     return np.asarray(product.reshape(count, outputs, rows, columns))

@@ -20,6 +20,8 @@ from safetensors.numpy import save as save_arrays
 from evbench.errors import ModelError
 from evbench.graph.model import (
     Add,
+    AveragePool2d,
+    Concat,
     Conv2d,
     DType,
     GlobalAveragePool,
@@ -34,7 +36,9 @@ from evbench.graph.validate import validate
 
 FORMAT = "evbench-graph"
 VERSION = 1
-KINDS: dict[str, type[Operator]] = {kind.__name__: kind for kind in (Conv2d, Linear, GlobalAveragePool, MaxPool2d, Add)}
+KINDS: dict[str, type[Operator]] = {
+    kind.__name__: kind for kind in (Conv2d, Linear, GlobalAveragePool, AveragePool2d, MaxPool2d, Add, Concat)
+}
 REMEDY = "Export the model again, or take another file"
 
 

@@ -46,6 +46,11 @@ class Tensor:
     zero_point: int = 0
 
     @property
+    def grid(self) -> tuple[DType, float, int]:
+        """What stored values mean; tensors with equal grids may copy values from each other."""
+        return self.dtype, self.scale, self.zero_point
+
+    @property
     def size(self) -> int:
         """Number of elements of one item of a batch."""
         return prod(self.shape)
@@ -74,7 +79,7 @@ class Conv2d(Operator):
 
     weight: [O, I / groups, kH, kW], int8 with `weight_scale` [O] float32, or float32 with an empty `weight_scale`;
     bias: [O], int32 at scale s_in * weight_scale[o], or float32. padding: top, left, bottom, right, in pixels.
-    groups is 1 or, for a depthwise convolution, the number of input channels.
+    Output channels [g * O / groups, (g + 1) * O / groups) read input channels [g * I / groups, (g + 1) * I / groups).
     """
 
     weight: NDArray[Any]
@@ -84,6 +89,11 @@ class Conv2d(Operator):
     padding: tuple[int, int, int, int]
     groups: int
     relu: bool
+
+    @property
+    def depthwise(self) -> bool:
+        """Whether every output channel reads the one input channel of its own number."""
+        return self.groups > 1 and self.weight.shape[:2] == (self.groups, 1)
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -116,6 +126,24 @@ class MaxPool2d(Operator):
     kernel: tuple[int, int]
     stride: tuple[int, int]
     padding: tuple[int, int, int, int]
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class AveragePool2d(Operator):
+    """Mean under a window. kernel, stride: (vertical, horizontal); padding: top, left, bottom, right.
+
+    Padding is real zero; it counts as part of the window's size when `count_padding` holds.
+    """
+
+    kernel: tuple[int, int]
+    stride: tuple[int, int]
+    padding: tuple[int, int, int, int]
+    count_padding: bool
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Concat(Operator):
+    """The channels of all inputs one behind the other: (C1, H, W), (C2, H, W), ... -> (C1 + C2 + ..., H, W)."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)

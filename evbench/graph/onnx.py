@@ -10,6 +10,9 @@ agree with `execute` on every byte. Two things are needed for that:
 * `session.qdqisint8allowed=1`: else activations become uint8, and `vpmaddubsw` saturates on an x86 CPU without VNNI.
 * additions stay DequantizeLinear, Add, QuantizeLinear: the fused QLinearAdd has another formula on every CPU. Naming
   the float sum as an output of the session's copy of the model (the file does not have it) prevents that fusion.
+* so do averages under a window, whose fused kernel adds the zero point before it rounds. They are written in units of
+  the input's last bit: DequantizeLinear at scale 1, AveragePool, QuantizeLinear at scale s_out / s_in. Sums of whole
+  numbers are exact in any order, sums of scaled ones would fall to either side of a rounding tie.
 """
 
 from __future__ import annotations
@@ -25,9 +28,11 @@ from numpy.typing import NDArray
 from onnx import TensorProto, helper, numpy_helper
 
 from evbench.errors import ModelError
-from evbench.graph.execute import input_tensor, real_grid
+from evbench.graph.execute import input_tensor, multipliers, real_grid
 from evbench.graph.model import (
     Add,
+    AveragePool2d,
+    Concat,
     Conv2d,
     DType,
     GlobalAveragePool,
@@ -93,8 +98,9 @@ class OnnxSession:
             if name not in declared:
                 model.graph.output.append(_value_info(name, graph.tensors[tensor].shape, kind))
         for operator in graph.operators:
-            if isinstance(operator, Add) and not graph.is_float:
-                node = next(node for node in model.graph.node if node.name == f"Add:{operator.output}")
+            if isinstance(operator, Add | AveragePool2d) and not graph.is_float:
+                name = f"{operator.kind}:{operator.output}"
+                node = next(node for node in model.graph.node if node.name == name)
                 model.graph.output.append(_value_info(node.output[0], graph.tensors[operator.output].shape))
         self._model = model.SerializeToString()
         self._options = (optimised, threads)
@@ -159,22 +165,26 @@ class _Writer:
             self._node("Relu", [f"{output.name}.sum"], real)
         if output.dtype.is_float:
             return
-        if relu and not rectify:
+        if isinstance(operator, AveragePool2d):
+            self._quantise(real, output, output.name, float(multipliers(self.graph, operator)[0]))
+        elif relu and not rectify:
             self._quantise(real, output, f"{output.name}.signed")
             lowest = self._constant(np.int8(output.zero_point - OFFSET[output.dtype]))
             self._node("Clip", [f"{output.name}.signed", lowest], output.name)
         else:
             self._quantise(real, output, output.name)
 
-    def real(self, tensor: Tensor, stored: str | None = None) -> str:
-        """Name of the tensor's float32 values; a DequantizeLinear of its own for every reader, as fusions want it."""
+    def real(self, tensor: Tensor, stored: str | None = None, scale: float | None = None) -> str:
+        """Name of the tensor's float32 values; a DequantizeLinear of its own for every reader, as fusions want it.
+
+        `scale` stands in place of the tensor's own.
+        """
         if tensor.dtype.is_float or self.graph.is_float:
             return tensor.name
         self.count += 1
         name = f"{tensor.name}.real{self.count}"
         source = stored or _stored_name(self.graph, tensor.name)
-        scale, zero = self._grid(tensor)
-        self._node("DequantizeLinear", [source, scale, zero], name)
+        self._node("DequantizeLinear", [source, *self._grid(tensor, scale)], name)
         return name
 
     def _operator(self, operator: Operator, result: str) -> None:
@@ -204,6 +214,19 @@ class _Writer:
                     strides=list(operator.stride),
                     pads=list(operator.padding),
                 )
+            case AveragePool2d():
+                self._node(
+                    "AveragePool",
+                    [self.real(sources[0], scale=1.0)],
+                    result,
+                    f"{operator.kind}:{operator.output}",
+                    kernel_shape=list(operator.kernel),
+                    strides=list(operator.stride),
+                    pads=list(operator.padding),
+                    count_include_pad=int(operator.count_padding),
+                )
+            case Concat():
+                self._node("Concat", [self.real(source) for source in sources], result, axis=1)
             case Add():
                 self._node("Add", [self.real(source) for source in sources], result, f"Add:{operator.output}")
             case _:
@@ -235,11 +258,10 @@ class _Writer:
         self._node("DequantizeLinear", [stored, scales, zeros], f"{stored}.real", axis=0)
         return f"{stored}.real"
 
-    def _quantise(self, real: str, tensor: Tensor, stored: str) -> None:
-        scale, zero = self._grid(tensor)
-        self._node("QuantizeLinear", [real, scale, zero], stored)
+    def _quantise(self, real: str, tensor: Tensor, stored: str, scale: float | None = None) -> None:
+        self._node("QuantizeLinear", [real, *self._grid(tensor, scale)], stored)
 
-    def _grid(self, tensor: Tensor) -> tuple[str, str]:
+    def _grid(self, tensor: Tensor, scale: float | None = None) -> tuple[str, str]:
         if tensor.dtype not in OFFSET:
             raise ModelError(
                 f"ONNX opset {OPSET} cannot quantise to {tensor.dtype}",
@@ -247,7 +269,7 @@ class _Writer:
                 remedy="Use u8 or s8 activations",
             )
         zero = np.int8(tensor.zero_point - OFFSET[tensor.dtype])
-        return self._constant(np.float32(tensor.scale)), self._constant(zero)
+        return self._constant(np.float32(tensor.scale if scale is None else scale)), self._constant(zero)
 
     def _constant(self, value: Any) -> str:
         self.count += 1

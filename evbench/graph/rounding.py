@@ -7,8 +7,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from evbench.graph.execute import accumulate, convolve, real_grid
-from evbench.graph.model import Add, Conv2d, GlobalAveragePool, IntegerGraph, Linear, Operator
+from evbench.graph.execute import accumulate, convolve, real_grid, window_sums
+from evbench.graph.model import Add, AveragePool2d, Concat, Conv2d, GlobalAveragePool, IntegerGraph, Linear, Operator
 
 UNIT = 2.0**-24  # largest relative error of one float32 rounding
 SETUP = 8  # roundings of scales, weights, bias and requantisation on the way to one value
@@ -39,6 +39,19 @@ def rounding_point(
             value = accumulate(graph, operator, inputs) * mean
             grid = np.abs(real_grid(inputs[0], sources[0], scaled=False)).astype(np.float64)
             magnitude = grid.sum(axis=(2, 3), keepdims=True) * mean
+        case AveragePool2d():
+            total, count = window_sums(graph, operator, inputs[0])
+            unit = sources[0].scale / (scale * count.astype(np.float64))
+            terms = int(np.prod(operator.kernel))
+            value = total.astype(np.float64) * unit
+            magnitude = terms * np.float64(np.abs(real_grid(inputs[0], sources[0], scaled=False)).max()) * unit
+        case Concat():
+            parts = [
+                (stored.astype(np.float64) - tensor.zero_point) * (tensor.scale / scale)
+                for stored, tensor in zip(inputs, sources, strict=True)
+            ]
+            value, terms = np.concatenate(parts, axis=1), 1
+            magnitude = np.abs(value)
         case Add():
             parts = [
                 (stored.astype(np.float64) - tensor.zero_point) * (tensor.scale / scale)
@@ -56,4 +69,4 @@ def _sum_of_magnitudes(graph: IntegerGraph, operator: Conv2d | Linear, stored: N
     weight, bias = np.abs(operator.weight.astype(np.float64)), np.abs(operator.bias.astype(np.float64))
     if isinstance(operator, Linear):
         return np.asarray(grid.reshape(len(grid), -1) @ weight.T + bias)
-    return convolve(grid, weight, operator.stride, operator.padding) + bias[:, None, None]
+    return convolve(grid, weight, operator.stride, operator.padding, operator.groups) + bias[:, None, None]

@@ -10,6 +10,8 @@ from evbench.errors import ModelError
 from evbench.graph.execute import accumulator_bound
 from evbench.graph.model import (
     Add,
+    AveragePool2d,
+    Concat,
     Conv2d,
     DType,
     GlobalAveragePool,
@@ -20,7 +22,7 @@ from evbench.graph.model import (
     Tensor,
 )
 
-ARITY: dict[type[Operator], int] = {Add: 2}
+ARITY: dict[type[Operator], int | None] = {Add: 2, Concat: None}  # None: two or more
 
 
 def validate(graph: IntegerGraph) -> None:
@@ -42,7 +44,9 @@ def validate(graph: IntegerGraph) -> None:
         _require(operator.output in graph.tensors, f"its output '{operator.output}' has no tensor", where)
         _require(operator.output not in known, f"it writes '{operator.output}' a second time", where)
         known.add(operator.output)
-        _require(len(operator.inputs) == ARITY.get(type(operator), 1), "wrong number of inputs", where)
+        arity = ARITY.get(type(operator), 1)
+        enough = len(operator.inputs) == arity if arity else len(operator.inputs) > 1
+        _require(enough, "wrong number of inputs", where)
         _check_operator(graph, operator, where)
     _require(len({op.name for op in graph.operators}) == len(graph.operators), "two layers share a name", graph.name)
     for name in graph.outputs:
@@ -57,7 +61,9 @@ def output_shape(operator: Operator, sources: list[Tensor]) -> tuple[int, ...]:
     match operator:
         case Conv2d():
             return (len(operator.weight), *_sides(shape, operator.weight.shape[2:], operator.stride, operator.padding))
-        case MaxPool2d():
+        case Concat():
+            return (sum(source.shape[0] for source in sources), *shape[1:])
+        case MaxPool2d() | AveragePool2d():
             return (shape[0], *_sides(shape, operator.kernel, operator.stride, operator.padding))
         case Linear():
             return (len(operator.weight),)
@@ -95,21 +101,24 @@ def _check_tensor(name: str, tensor: Tensor) -> None:
 def _check_operator(graph: IntegerGraph, operator: Operator, where: str) -> None:
     sources, output = [graph.tensors[name] for name in operator.inputs], graph.tensors[operator.output]
     source = sources[0]
-    if isinstance(operator, Conv2d | GlobalAveragePool | MaxPool2d):
+    if isinstance(operator, Conv2d | GlobalAveragePool | MaxPool2d | AveragePool2d):
         _require(len(source.shape) == 3, f"its input of shape {source.shape} is not (C, H, W)", where)
     if isinstance(operator, Conv2d):
         _check_convolution(operator, source, where)
-    if isinstance(operator, MaxPool2d):
+    if isinstance(operator, MaxPool2d | AveragePool2d):
         _check_window(operator.kernel, operator.stride, operator.padding, where)
         inside = all(pad < side for pad, side in zip(operator.padding, operator.kernel * 2, strict=True))
         _require(inside, "its padding holds a whole window", where)
-        same = (source.dtype, source.scale, source.zero_point) == (output.dtype, output.scale, output.zero_point)
-        _require(same, "its input and output differ in type, scale or zero point", where)
+    if isinstance(operator, MaxPool2d):
+        _require(source.grid == output.grid, "its input and output differ in type, scale or zero point", where)
     if isinstance(operator, Linear):
         matches = operator.weight.ndim == 2 and operator.weight.shape[1] == source.size
         _require(matches, f"weights {operator.weight.shape} for {source.size} inputs", where)
     if isinstance(operator, Add):
         _require(sources[0].shape == sources[1].shape, f"{sources[0].shape} and {sources[1].shape} are added", where)
+    if isinstance(operator, Concat):
+        sides = {given.shape[1:] for given in sources}
+        _require(len(sides) == 1, f"maps of {' and '.join(map(str, sorted(sides)))} are joined", where)
     expected = output_shape(operator, sources)
     _require(output.shape == expected, f"it gives {expected}, its output tensor is {output.shape}", where)
     _check_types(graph, operator, sources, output, where)
@@ -119,11 +128,10 @@ def _check_convolution(operator: Conv2d, source: Tensor, where: str) -> None:
     weight = operator.weight
     _require(weight.ndim == 4, f"weights of shape {weight.shape}", where)
     _check_window(weight.shape[2:], operator.stride, operator.padding, where)
-    if operator.groups == 1:
-        _require(weight.shape[1] == source.shape[0], f"weights {weight.shape} for {source.shape[0]} channels", where)
-    else:
-        depthwise = operator.groups == source.shape[0] == weight.shape[0] and weight.shape[1] == 1
-        _require(depthwise, f"{operator.groups} groups: only 1 or one per channel, one filter each", where)
+    groups = operator.groups
+    whole = groups > 0 and weight.shape[0] % groups == 0 and weight.shape[1] * groups == source.shape[0]
+    of = f" in {groups} groups" if groups != 1 else ""
+    _require(whole, f"weights {weight.shape} for {source.shape[0]} channels{of}", where)
 
 
 def _check_window(
@@ -158,7 +166,7 @@ def _check_types(graph: IntegerGraph, operator: Operator, sources: list[Tensor],
         integer = all(tensor.dtype in eight_bit for tensor in (*sources, output))
         floats = all(tensor.dtype.is_float for tensor in (*sources, output))
         _require(integer or floats, f"{', '.join(t.dtype for t in sources)} to {output.dtype}", where)
-    if isinstance(operator, Conv2d | Linear | GlobalAveragePool) and not sources[0].dtype.is_float:
+    if isinstance(operator, Conv2d | Linear | GlobalAveragePool | AveragePool2d) and not sources[0].dtype.is_float:
         bound = accumulator_bound(graph, operator)
         _require(bound < 2**31, f"its sums reach {bound}, beyond a 32-bit accumulator", where)
 

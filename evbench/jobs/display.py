@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import time
 from collections.abc import Sequence
 from dataclasses import asdict
@@ -114,11 +115,14 @@ def layers_table(profile: dict[str, Any], model: str = "") -> RenderableType:
 
 
 def logits_line(profile: dict[str, Any], classes: Sequence[str]) -> str:
-    """The predicted class of a profile run with all its logits."""
-    logits = profile["logits"]
-    named = dict(zip(classes, logits, strict=True)) if len(classes) == len(logits) else dict(enumerate(logits))
+    """The predicted class of a profile run, how likely the softmax calls it, and all logits."""
+    logits: list[float] = profile["logits"]
+    names = classes if len(classes) == len(logits) else [str(number) for number in range(len(logits))]
+    named = dict(zip(names, logits, strict=True))
     best = max(named, key=lambda name: named[name])
-    return f"predicts {best}: " + ", ".join(f"{name} {value:.2f}" for name, value in named.items())
+    likelihood = 1 / sum(math.exp(value - named[best]) for value in named.values())
+    values = ", ".join(f"{name} {value:.2f}" for name, value in named.items())
+    return f"predicts {best} ({100 * likelihood:.0f} %): {values}"
 
 
 def parity_table(report: dict[str, Any]) -> RenderableType:

@@ -15,6 +15,7 @@ from evbench.profiles import FilterSettings, load_recipe, parse_duration
 if TYPE_CHECKING:
     from evbench.events.cleaning import FilterStep
     from evbench.events.kinds import Kind
+    from evbench.events.playback import Reel
     from evbench.events.recording import Recording
     from evbench.events.representations import Images
     from evbench.events.windows import Window
@@ -94,10 +95,7 @@ def look_from(
     from evbench.profiles import Representation
 
     asked = load_recipe(recipe).representation if recipe else Representation()
-    try:
-        duration = parse_duration(length) if length else asked.window
-    except ValueError as error:
-        raise ProfileError(str(error), where=f"--length {length}") from None
+    duration = duration_option("--length", length) if length else asked.window
     return Look(
         kind or asked.kind,
         duration,
@@ -105,6 +103,33 @@ def look_from(
         asked.size if recipe else None,
         (*asked.filters, *(parse_filter_text(text, "--filter") for text in filters)),
     )
+
+
+def duration_option(name: str, text: str) -> int:
+    """Microseconds of a duration given to the option `name`. Raises ProfileError when it is none."""
+    try:
+        return parse_duration(text)
+    except ValueError as error:
+        raise ProfileError(str(error), where=f"{name} {text}") from None
+
+
+def reel_from(path: Path, look: Look, cache: Path | None) -> tuple[Reel, tuple[FilterStep, ...]]:
+    """What is played of a recording, and what the filters did. `cache` keeps the recording's index.
+
+    A recording is read as it is played, unless there are filters, which see it whole. Raises RecordingError when it
+    cannot be read or has no events.
+    """
+    from evbench.events.cleaning import clean
+    from evbench.events.playback import reel_of, reel_of_stream
+    from evbench.events.recording import open_recording
+    from evbench.events.windows import in_time_order
+
+    recording = open_recording(path, cache=cache)
+    if not look.filters:
+        return reel_of(recording), ()
+    stream = in_time_order(recording.read())
+    cleaned = clean(stream, look.filters)
+    return reel_of_stream(cleaned.stream, int(stream.t[0]), int(stream.t[-1])), cleaned.steps
 
 
 def window_of(path: Path, number: int, look: Look) -> WindowGrid:

@@ -6,9 +6,9 @@ import fcntl
 import shutil
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
-from typing import Any
+from typing import Any, TextIO
 
 from evbench.jobs.held_board import HeldBoard
 from evbench.jobs.stage import Context, Stage
@@ -58,10 +58,9 @@ def _run_stage(
     if artifact.is_dir():
         return _reuse(artifact, stage, note)
     work = workspace.work_dir(digest)
-    with explained(workspace.root):
-        work.mkdir(parents=True, exist_ok=True)
     with _locked(work / "lock", lambda: note(message="waiting for another job that runs the same stage")):
         if artifact.is_dir():
+            shutil.rmtree(work, ignore_errors=True)
             return _reuse(artifact, stage, note)
         out = work / "out"
         shutil.rmtree(out, ignore_errors=True)
@@ -114,11 +113,20 @@ def _throttled(note: Callable[..., None]) -> Callable[..., None]:
 
 @contextmanager
 def _locked(path: Path, on_wait: Callable[[], None]) -> Iterator[None]:
-    """Hold a file lock that the system releases when this process dies."""
-    with path.open("w") as file:
+    """Hold a file lock that the system releases when this process dies; makes its folder."""
+    with _opened(path) as file:
         try:
             fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError:
             on_wait()
             fcntl.flock(file, fcntl.LOCK_EX)
         yield
+
+
+def _opened(path: Path) -> TextIO:
+    """The lock's file, in a folder that whoever held the lock before may remove at any time."""
+    with explained(path.parent):
+        while True:
+            path.parent.mkdir(parents=True, exist_ok=True)
+            with suppress(FileNotFoundError):
+                return path.open("w")

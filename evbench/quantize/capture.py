@@ -1,9 +1,9 @@
 """From a user's torch network to the one form the rest of the room works on, and the refusal of what has no kernel.
 
 The network is exported with a free batch size and rewritten until it holds only: layers with weights (`ConvLayer`,
-`LinearLayer`, batch norm inside), `relu` right behind a layer or an addition, `add`, max pooling, the global mean,
-dropout, and changes of shape that keep the order of values. Every node that computes carries its layer's name, the
-module path in the user's network, as `node.meta["layer"]`.
+`LinearLayer`, batch norm inside), `relu` right behind a layer or an addition, `add`, max and average pooling, the
+global mean, `cat` of channels, dropout, and changes of shape that keep the order of values. Every node that computes
+carries its layer's name, the module path in the user's network, as `node.meta["layer"]`.
 """
 
 from __future__ import annotations
@@ -20,7 +20,9 @@ from evbench.errors import ModelError
 from evbench.quantize.layers import ConvLayer, LinearLayer, WeightedLayer
 from evbench.quantize.nodes import (
     ADD,
+    AVERAGE_POOL,
     BATCH_NORM,
+    CONCAT,
     CONVOLUTION,
     DROPOUT,
     GLOBAL_MEAN,
@@ -36,7 +38,6 @@ from evbench.quantize.nodes import (
     pair,
     refuse,
     single_user,
-    value_shape,
 )
 from evbench.quantize.pt2e import quiet
 from evbench.quantize.support import check_node
@@ -141,16 +142,9 @@ def _absorb_weights(graph_module: GraphModule, per_channel_head: bool) -> None:
 def _convolution(graph_module: GraphModule, node: Node, norm: nn.BatchNorm2d | None, name: str) -> ConvLayer:
     arguments = arguments_of(node, stride=(1, 1), padding=(0, 0), dilation=(1, 1), groups=1)
     weight = constant(graph_module, node.args[1])
-    channels, kernel = value_shape(cast(Node, node.args[0]))[0], tuple(weight.shape[2:])
-    groups = int(arguments["groups"])
+    kernel = tuple(weight.shape[2:])
     if pair(arguments["dilation"]) != (1, 1):
         raise refuse("A convolution with dilation has no kernel", name, "use dilation=1")
-    if groups not in (1, channels) or (groups > 1 and weight.shape[0] != channels):
-        raise refuse(
-            f"A grouped convolution ({groups} groups, {channels} -> {weight.shape[0]} channels) has no kernel",
-            name,
-            "use groups=1, or a depthwise convolution: groups equal to the input and the output channels",
-        )
     padding = arguments["padding"]
     if padding == "valid":
         padding = (0, 0)
@@ -164,7 +158,7 @@ def _convolution(graph_module: GraphModule, node: Node, norm: nn.BatchNorm2d | N
         norm,
         stride=pair(arguments["stride"]),
         padding=pair(padding),
-        groups=groups,
+        groups=int(arguments["groups"]),
     )
 
 
@@ -208,7 +202,8 @@ def _move_relu_to_its_producer(graph_module: GraphModule) -> None:
 
 def _name_layers(graph_module: GraphModule) -> None:
     taken = {"input"}
-    words = {ADD: "add", MAX_POOL: "max_pool", **dict.fromkeys(GLOBAL_MEAN, "mean")}
+    words = {ADD: "add", CONCAT: "concat", MAX_POOL: "max_pool", AVERAGE_POOL: "average_pool"}
+    words |= dict.fromkeys(GLOBAL_MEAN, "mean")
     for node in graph_module.graph.nodes:
         wanted = node.meta.get("layer") or (_layer_name(node, words[node.target]) if node.target in words else None)
         if wanted is None:

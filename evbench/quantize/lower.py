@@ -19,6 +19,8 @@ from torch.fx import GraphModule, Node
 from evbench.errors import ModelError
 from evbench.graph.model import (
     Add,
+    AveragePool2d,
+    Concat,
     Conv2d,
     DType,
     GlobalAveragePool,
@@ -36,7 +38,7 @@ _quantized = torch.ops.quantized_decomposed
 _QUANTIZE = _quantized.quantize_per_tensor.default
 _DEQUANTIZE_WEIGHT = _quantized.dequantize_per_channel.default
 _COMPUTES = frozenset(
-    {*form.CONVOLUTION, form.LINEAR, form.ADD, form.MAX_POOL, *form.GLOBAL_MEAN},
+    {*form.CONVOLUTION, form.LINEAR, form.ADD, form.CONCAT, form.MAX_POOL, form.AVERAGE_POOL, *form.GLOBAL_MEAN},
 )
 
 
@@ -107,7 +109,10 @@ class Lowering:
         user = form.single_user(node)
         if user is not None and user.target == form.RELU:
             last, relu = user, True
-        inputs = [self._names[arg] for arg in node.args if isinstance(arg, Node) and arg in self._names]
+        given = node.args[0] if node.target == form.CONCAT else node.args
+        inputs = [
+            self._names[arg] for arg in cast(Sequence[Any], given) if isinstance(arg, Node) and arg in self._names
+        ]
         source = self.tensors[inputs[0]]
         quantize = self._quantize_of(last)
         if node.target == form.MAX_POOL:
@@ -125,6 +130,18 @@ class Lowering:
         source = self.tensors[inputs[0]]
         if node.target == form.ADD:
             operator: Operator = Add(**base, relu=relu)
+        elif node.target == form.CONCAT:
+            operator = Concat(**base)
+        elif node.target == form.AVERAGE_POOL:
+            arguments = form.average_pool_arguments(node)
+            vertical, horizontal = form.pair(arguments["padding"])
+            operator = AveragePool2d(
+                **base,
+                kernel=form.pair(arguments["kernel_size"]),
+                stride=form.pair(arguments["stride"]),
+                padding=(vertical, horizontal, vertical, horizontal),
+                count_padding=bool(arguments["count_include_pad"]),
+            )
         elif node.target == form.MAX_POOL:
             arguments = form.max_pool_arguments(node)
             vertical, horizontal = form.pair(arguments["padding"])
@@ -149,7 +166,9 @@ class Lowering:
                 padding=(vertical, horizontal, vertical, horizontal),
                 groups=cast(int, groups),
             )
-        if self.tensors[name].dtype.is_float and not source.dtype.is_float and not isinstance(operator, MaxPool2d):
+        sources = [self.tensors[given] for given in inputs]
+        counts = any(not given.dtype.is_float for given in sources)
+        if self.tensors[name].dtype.is_float and counts and not isinstance(operator, MaxPool2d):
             raise form.refuse(
                 "A float network must begin with a layer that has weights", name, "put a convolution in front"
             )

@@ -16,6 +16,8 @@ aten = torch.ops.aten
 RELU = aten.relu.default
 ADD = aten.add.Tensor
 MAX_POOL = aten.max_pool2d.default
+AVERAGE_POOL = aten.avg_pool2d.default
+CONCAT = aten.cat.default
 GLOBAL_MEAN = frozenset({aten.adaptive_avg_pool2d.default, aten.mean.dim})
 CONVOLUTION = frozenset({aten.conv2d.default, aten.conv2d.padding})
 LINEAR = aten.linear.default
@@ -77,6 +79,20 @@ def only_output(graph_module: GraphModule) -> Node:
 def max_pool_arguments(node: Node) -> dict[str, Any]:
     """kernel_size, stride, padding, dilation and ceil_mode of a max pooling."""
     arguments = arguments_of(node, kernel_size=None, stride=(), padding=(0, 0), dilation=(1, 1), ceil_mode=False)
+    return {**arguments, "stride": arguments["stride"] or arguments["kernel_size"]}
+
+
+def average_pool_arguments(node: Node) -> dict[str, Any]:
+    """kernel_size, stride, padding, ceil_mode, count_include_pad and divisor_override of an average pooling."""
+    arguments = arguments_of(
+        node,
+        kernel_size=None,
+        stride=(),
+        padding=(0, 0),
+        ceil_mode=False,
+        count_include_pad=True,
+        divisor_override=None,
+    )
     return {**arguments, "stride": arguments["stride"] or arguments["kernel_size"]}
 
 

@@ -14,6 +14,8 @@ from torch.fx import GraphModule, Node
 
 from evbench.quantize.nodes import (
     ADD,
+    AVERAGE_POOL,
+    CONCAT,
     GLOBAL_MEAN,
     MAX_POOL,
     RELU,
@@ -46,8 +48,8 @@ class CortexM7Quantizer(Quantizer):  # type: ignore[misc]
             elif node.target == RELU:
                 never_negative.add(node)
                 _annotate(node, self.unsigned)
-            elif node.target in GLOBAL_MEAN:
-                if node.args[0] in never_negative:
+            elif node.target in GLOBAL_MEAN or node.target in (AVERAGE_POOL, CONCAT):
+                if never_negative.issuperset(node.all_input_nodes):
                     never_negative.add(node)
                 _annotate(node, self.unsigned if node in never_negative else self.signed)
             elif layer_of(model, node) is not None or node.target == ADD:

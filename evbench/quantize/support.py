@@ -12,12 +12,15 @@ from evbench.errors import ModelError
 from evbench.quantize.layers import LinearLayer
 from evbench.quantize.nodes import (
     ADD,
+    AVERAGE_POOL,
+    CONCAT,
     DROPOUT,
     GLOBAL_MEAN,
     MAX_POOL,
     RELU,
     SAME_VALUES,
     aten,
+    average_pool_arguments,
     layer_of,
     layer_path,
     max_pool_arguments,
@@ -28,15 +31,16 @@ from evbench.quantize.nodes import (
     value_shape,
 )
 
-_SUPPORTED = "Conv2d, BatchNorm2d behind it, ReLU, MaxPool2d, AdaptiveAvgPool2d(1), addition, Flatten, Dropout, Linear"
+_SUPPORTED = (
+    "Conv2d, BatchNorm2d behind it, ReLU, MaxPool2d, AvgPool2d, AdaptiveAvgPool2d(1), addition, concatenation, "
+    "Flatten, Dropout, Linear"
+)
 _INSTEAD = {
-    "avg_pool2d": "use AdaptiveAvgPool2d(1), a MaxPool2d or a convolution with stride",
     "adaptive_max_pool2d": "use MaxPool2d or AdaptiveAvgPool2d(1)",
     "conv_transpose2d": "use Conv2d; there is no kernel that enlarges a map",
     "convolution": "use Conv2d",
     "conv1d": "use Conv2d with a kernel of height 1",
     "conv3d": "use Conv2d with the bins as channels",
-    "cat": "use addition of tensors of one shape",
     "mul": "use addition, or move the factor into the weights of the layer before",
     "pad": "use the padding of Conv2d",
     "softmax": "leave it out: training uses the cross-entropy of the logits, and the largest logit wins either way",
@@ -122,6 +126,28 @@ def _check_max_pool(graph_module: GraphModule, node: Node) -> None:
         )
 
 
+def _check_average_pool(graph_module: GraphModule, node: Node) -> None:
+    arguments = average_pool_arguments(node)
+    if arguments["ceil_mode"] or arguments["divisor_override"] is not None:
+        raise refuse(
+            "An AvgPool2d with ceil_mode or divisor_override has no kernel",
+            node.meta["layer"],
+            "use ceil_mode=False, divisor_override=None",
+        )
+
+
+def _check_concat(graph_module: GraphModule, node: Node) -> None:
+    parts = cast(Sequence[Node], node.args[0])
+    axis = cast(int, node.args[1] if len(node.args) > 1 else node.kwargs.get("dim", 0))
+    maps = all(len(value_shape(part)) == 3 for part in parts)
+    if not maps or axis not in (1, -3) or len(parts) < 2:
+        raise refuse(
+            "A concatenation of something else than the channels of maps has no kernel",
+            node.meta["layer"],
+            "use torch.cat(maps, dim=1), and flatten behind it",
+        )
+
+
 def _check_mean(graph_module: GraphModule, node: Node) -> None:
     source = cast(Node, node.args[0])
     if node.target == aten.mean.dim:
@@ -152,6 +178,8 @@ _CHECKS: dict[Any, Callable[[GraphModule, Node], None]] = {
     RELU: _check_relu,
     ADD: _check_add,
     MAX_POOL: _check_max_pool,
+    AVERAGE_POOL: _check_average_pool,
+    CONCAT: _check_concat,
     **dict.fromkeys(GLOBAL_MEAN, _check_mean),
     **dict.fromkeys(SAME_VALUES, _check_same_values),
 }

@@ -4,12 +4,12 @@
 
 void EV_KERNEL(const ev_conv2d_s8 *layer, const EV_INPUT *input, uint8_t *output) {
     const ev_window *window = &layer->window;
-    const ev_layout layout = layout_of(layer);
+    const ev_layout layout = ev_layout_of(layer, window->kernel_h, window->kernel_w * window->in_c);
     const uint8_t *image = (const uint8_t *)input;
     const int32_t pixels = window->out_h * window->out_w;
-    struct ev_pairs work = work_of(&layout, layer);
+    struct ev_pairs work = ev_work_of(&layout, &layer->out);
     for (int32_t done = 0, tile; done < window->out_c; done += tile) {
-        tile = next_tile(&layout, layer, done, &work);
+        tile = ev_next_tile(&layout, layer, done, window->out_c - done, &work);
         int32_t y = 0, x = 0;
         for (int32_t pixel = 0; pixel < pixels; pixel += 2) {
             uint8_t *first = output + pixel * window->out_c + done;

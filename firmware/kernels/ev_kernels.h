@@ -24,7 +24,7 @@ typedef struct {
     int32_t zero, low, high;
 } ev_requant;
 
-/* weight: [out_c][kernel_h][kernel_w][in_c], depthwise: [kernel_h][kernel_w][channel].
+/* weight: [out_c][kernel_h][kernel_w][in_c], in groups in_c / groups; depthwise: [kernel_h][kernel_w][channel].
  * bias: [out_c], with in_zero * (sum of the channel's weights) already subtracted.
  * scratch: memory that layers share, fastest in DTCM; evbench.compile.layers says how much a layer needs. */
 typedef struct {
@@ -76,6 +76,22 @@ typedef struct {
     ev_requant out;
 } ev_avgpool;
 
+/* Mean under a window: y = clamp(round_half_even((float)sum / (float)count / ratio) + zero), where count is the whole
+ * window's when count_padding is 1 and otherwise that of the pixels inside the image; ratio: output by input scale. */
+typedef struct {
+    ev_window window;
+    int32_t in_zero, count_padding;
+    float ratio;
+    int32_t zero, low, high;
+} ev_avgpool2d;
+
+/* One input's channels, [first, first + channels) of the output's `step`. table: the output's byte for every input
+ * byte, or 0 where both have one grid. */
+typedef struct {
+    int32_t positions, channels, first, step;
+    const uint8_t *table;
+} ev_concat;
+
 /* y = clamp(round_half_even(((float)(a - zero_a) * scale_a + (float)(b - zero_b) * scale_b) / scale) + zero). */
 typedef struct {
     int32_t size;
@@ -98,6 +114,12 @@ void ev_depthwise_s8s8(const ev_conv2d_s8 *layer, const int8_t *input, uint8_t *
 void ev_depthwise_u8f32(const ev_conv2d_f32 *layer, const uint8_t *input, float *output);
 void ev_depthwise_f32f32(const ev_conv2d_f32 *layer, const float *input, float *output);
 
+/* Output channels in `groups` groups, each of which reads its own input channels. */
+void ev_grouped_u8s8(const ev_conv2d_s8 *layer, int32_t groups, const uint8_t *input, uint8_t *output);
+void ev_grouped_s8s8(const ev_conv2d_s8 *layer, int32_t groups, const int8_t *input, uint8_t *output);
+void ev_grouped_u8f32(const ev_conv2d_f32 *layer, int32_t groups, const uint8_t *input, float *output);
+void ev_grouped_f32f32(const ev_conv2d_f32 *layer, int32_t groups, const float *input, float *output);
+
 void ev_linear_u8s8(const ev_linear_s8 *layer, const uint8_t *input, uint8_t *output);
 void ev_linear_s8s8(const ev_linear_s8 *layer, const int8_t *input, uint8_t *output);
 void ev_linear_u8s8_f32(const ev_linear_s8_logits *layer, const uint8_t *input, float *output);
@@ -109,6 +131,10 @@ void ev_avgpool_u8(const ev_avgpool *layer, const uint8_t *input, uint8_t *outpu
 void ev_avgpool_s8(const ev_avgpool *layer, const int8_t *input, uint8_t *output);
 void ev_avgpool_f32(int32_t positions, int32_t channels, const float *input, float *output);
 
+void ev_avgpool2d_u8(const ev_avgpool2d *layer, const uint8_t *input, uint8_t *output);
+void ev_avgpool2d_s8(const ev_avgpool2d *layer, const int8_t *input, uint8_t *output);
+void ev_avgpool2d_f32(const ev_window *window, int32_t count_padding, const float *input, float *output);
+
 void ev_maxpool_u8(const ev_window *window, const uint8_t *input, uint8_t *output);
 void ev_maxpool_s8(const ev_window *window, const int8_t *input, int8_t *output);
 void ev_maxpool_f32(const ev_window *window, const float *input, float *output);
@@ -118,5 +144,9 @@ void ev_add_u8u8(const ev_add *layer, const uint8_t *a, const uint8_t *b, uint8_
 void ev_add_u8s8(const ev_add *layer, const uint8_t *a, const int8_t *b, uint8_t *output);
 void ev_add_s8s8(const ev_add *layer, const int8_t *a, const int8_t *b, uint8_t *output);
 void ev_add_f32(int32_t size, int32_t relu, const float *a, const float *b, float *output);
+
+/* One call per input. */
+void ev_concat_8(const ev_concat *part, const uint8_t *input, uint8_t *output);
+void ev_concat_f32(const ev_concat *part, const float *input, float *output);
 
 #endif

@@ -6,16 +6,16 @@
 void EV_KERNEL(const ev_sparse_conv2d_s8 *sparse, const EV_INPUT *input, uint8_t *output) {
     const ev_conv2d_s8 *layer = sparse->layer;
     const ev_window *window = &layer->window;
-    const ev_layout layout = layout_of(layer);
+    const ev_layout layout = ev_layout_of(layer, window->kernel_h, window->kernel_w * window->in_c);
     const uint8_t *image = (const uint8_t *)input;
-    struct ev_pairs work = work_of(&layout, layer);
+    struct ev_pairs work = ev_work_of(&layout, &layer->out);
     ev_spread_sites(window, sparse->in, sparse->out);
     ev_fill_background(&sparse->background, sparse->out, output);
     for (int32_t done = 0, tile = window->out_c; done < window->out_c; done += tile) {
         ev_walk walk = ev_walk_over(sparse->out);
         int more = ev_walk_on(&walk);
         if (more) {
-            tile = next_tile(&layout, layer, done, &work);
+            tile = ev_next_tile(&layout, layer, done, window->out_c - done, &work);
         }
         while (more) {
             uint8_t *first = output + (walk.y * window->out_w + walk.x) * window->out_c + done, *second = first;

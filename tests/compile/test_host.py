@@ -12,12 +12,13 @@ from evbench.compile.host import HostModel
 from evbench.errors import ModelError, WorkspaceError
 from evbench.graph.execute import execute
 from evbench.graph.model import IntegerGraph
-from tests.graph.networks import float_graph, odd_graph, random_graph, residual_graph, sparse_windows
+from tests.graph.networks import branched_graph, float_graph, odd_graph, random_graph, residual_graph, sparse_windows
 
 INTEGER: list[Callable[[], IntegerGraph]] = [
     lambda: random_graph(0, size=(40, 36)),
     lambda: residual_graph(1, size=(48, 48), width=5),
     *(lambda seed=seed: odd_graph(seed) for seed in range(4)),  # type: ignore[misc]
+    *(lambda seed=seed: branched_graph(seed, zero_points=seed < 2) for seed in range(4)),  # type: ignore[misc]
 ]
 
 
@@ -38,7 +39,13 @@ def test_every_tensor_of_an_integer_network_equals_the_reference(make: Callable[
 
 
 @pytest.mark.parametrize(
-    "graph", [float_graph(2, size=(40, 36)), residual_graph(3, size=(48, 48), float_weights=True)], ids=lambda g: g.name
+    "graph",
+    [
+        float_graph(2, size=(40, 36)),
+        residual_graph(3, size=(48, 48), float_weights=True),
+        branched_graph(1, float_weights=True),
+    ],
+    ids=lambda g: g.name,
 )
 def test_every_tensor_of_a_float_network_agrees_with_the_reference_to_rounding(
     graph: IntegerGraph, cache: Path

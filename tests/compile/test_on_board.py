@@ -14,7 +14,7 @@ from evbench.compile.build import build_firmware
 from evbench.compile.host import HostModel
 from evbench.graph.model import IntegerGraph
 from evbench.profiles import BoardProfile
-from tests.graph.networks import Builder, float_graph, odd_graph, residual_graph, sparse_windows
+from tests.graph.networks import Builder, branched_graph, float_graph, odd_graph, residual_graph, sparse_windows
 
 LAYERS = (  # outputs, kernel, stride, whether depthwise, padding
     (7, 3, 1, False, (1, 1, 1, 1)),
@@ -50,6 +50,8 @@ GRAPHS = {
     "tails, zero points": (tails_graph(6, zero_points=True), 1),
     "signed and unsigned, residual": (residual_graph(1, size=(32, 32), bins=2, width=4), 2),
     "zero points and odd sizes": (odd_graph(2), 1),
+    "groups, windows and joined channels": (branched_graph(1), 1),
+    "float groups and windows": (branched_graph(2, float_weights=True), 1),
     "float": (float_graph(3, size=(24, 24), bins=2, width=4), 2),
 }
 

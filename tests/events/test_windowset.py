@@ -95,6 +95,17 @@ def test_a_set_survives_saving_and_loading(tmp_path):
     assert [path.name for path in tmp_path.iterdir()] == ["a.npz"]
 
 
+def test_a_real_window_takes_two_hundred_times_less_than_its_dense_grid(shared_data, tmp_path):
+    dataset = load_dataset(DatasetSettings(name="folder"), shared_data / "dvs128-objects")
+    windows = build_windows(dataset, Representation(), "test")
+    windows.save(tmp_path / "test.npz")
+    dense = len(windows) * int(np.prod(windows.shape))
+    assert (tmp_path / "test.npz").stat().st_size * 200 < dense
+    back = WindowSet.load(tmp_path / "test.npz")
+    np.testing.assert_array_equal(back.index, windows.index)
+    np.testing.assert_array_equal(back.count, windows.count)
+
+
 def test_a_damaged_set_is_refused(tmp_path):
     for data in (b"", b"PK\x03\x04 no archive", b"text"):
         (tmp_path / "a.npz").write_bytes(data)

@@ -8,10 +8,10 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from evbench.compile.layers import scratch_words
+from evbench.compile.layers import channels_last, convolution_family, lookup_table, scratch_words
 from evbench.graph.background import Background
 from evbench.graph.execute import multipliers
-from evbench.graph.model import Conv2d, DType, GlobalAveragePool, IntegerGraph, Linear, Operator, Tensor
+from evbench.graph.model import AveragePool2d, Conv2d, DType, GlobalAveragePool, IntegerGraph, Linear, Operator, Tensor
 
 I32, F32, POINTER = ctypes.c_int32, ctypes.c_float, ctypes.c_void_p
 
@@ -66,6 +66,17 @@ class Average(ctypes.Structure):
     _fields_ = [("positions", I32), ("channels", I32), ("in_zero", I32), ("out", Requant)]
 
 
+class AverageWindow(ctypes.Structure):
+    _fields_ = [
+        *(("window", Window), ("in_zero", I32), ("count_padding", I32), ("ratio", F32)),
+        *(("zero", I32), ("low", I32), ("high", I32)),
+    ]
+
+
+class ConcatPart(ctypes.Structure):
+    _fields_ = [("positions", I32), ("channels", I32), ("first", I32), ("step", I32), ("table", POINTER)]
+
+
 class Addition(ctypes.Structure):
     _fields_ = [
         *(("size", I32), ("zero_a", I32), ("zero_b", I32), ("scale_a", F32), ("scale_b", F32), ("scale", F32)),
@@ -84,12 +95,18 @@ class Caller:
         self._alive: list[NDArray[Any]] = []
         self._structures: list[ctypes.Structure] = []
 
-    def call(self, kernel: str, layer: ctypes.Structure, *inputs: NDArray[Any]) -> NDArray[Any]:
-        """Run on channel-first inputs without a batch; returns the channel-first output."""
+    def call(
+        self, kernel: str, layer: ctypes.Structure, *inputs: NDArray[Any], settings: tuple[int, ...] = ()
+    ) -> NDArray[Any]:
+        """Run on channel-first inputs without a batch; returns the channel-first output.
+
+        `settings` stand between the layer and its inputs.
+        """
         stored = [self._keep(np.moveaxis(value, 0, -1) if value.ndim == 3 else value) for value in inputs]
         channels, *sides = self.output.shape
         out = np.full((*sides, channels), 77, self.output.dtype.numpy)
-        getattr(self.library, kernel)(ctypes.byref(layer), *stored, ctypes.c_void_p(out.ctypes.data))
+        places = (*stored, ctypes.c_void_p(out.ctypes.data))
+        getattr(self.library, kernel)(ctypes.byref(layer), *map(I32, settings), *places)
         return np.moveaxis(out, -1, 0) if sides else out
 
     def window(self, kernel: tuple[int, ...], stride: tuple[int, int], padding: tuple[int, ...]) -> Window:
@@ -103,9 +120,16 @@ class Caller:
         multiplier = self._keep(multipliers(self.graph, self.operator))
         return Requant(multiplier, self.output.zero_point, low, int(info.max))
 
+    def convolve(self, operator: Conv2d, values: NDArray[Any]) -> NDArray[Any]:
+        """Run a convolution with the kernel that its shape and its types ask for."""
+        family = convolution_family(operator)
+        weights = "f32" if operator.weight.dtype.kind == "f" else "s8"
+        settings = (operator.groups,) if family == "ev_grouped" else ()
+        kernel = f"{family}_{self.sources[0].dtype}{weights}"
+        return self.call(kernel, self.convolution(operator), values, settings=settings)
+
     def convolution(self, operator: Conv2d) -> ctypes.Structure:
-        depthwise = operator.groups > 1
-        weight = operator.weight[:, 0].transpose(1, 2, 0) if depthwise else operator.weight.transpose(0, 2, 3, 1)
+        weight = channels_last(operator)
         window = self.window(operator.weight.shape[2:], operator.stride, operator.padding)
         if operator.weight.dtype.kind == "f":
             return FloatConv(window, self._keep(weight), self._keep(operator.bias), operator.relu)
@@ -142,6 +166,26 @@ class Caller:
     def average(self, operator: GlobalAveragePool) -> Average:
         channels, height, width = self.sources[0].shape
         return Average(height * width, channels, self.sources[0].zero_point, self.requant(relu=False))
+
+    def average_window(self, operator: AveragePool2d) -> AverageWindow:
+        window, out = self.window(operator.kernel, operator.stride, operator.padding), self.requant(relu=False)
+        ratio = float(multipliers(self.graph, operator)[0])
+        zero = self.sources[0].zero_point
+        return AverageWindow(window, zero, operator.count_padding, ratio, out.zero, out.low, out.high)
+
+    def concat(self, *inputs: NDArray[Any]) -> NDArray[Any]:
+        """Run one call per input."""
+        channels, *sides = self.output.shape
+        out = np.full((*sides, channels), 77, self.output.dtype.numpy)
+        kernel = "ev_concat_f32" if self.output.dtype.is_float else "ev_concat_8"
+        first = 0
+        for source, value in zip(self.sources, inputs, strict=True):
+            table = None if source.grid == self.output.grid else self._keep(lookup_table(source, self.output))
+            part = ConcatPart(int(np.prod(sides)), len(value), first, channels, table)
+            stored = self._keep(np.moveaxis(value, 0, -1))
+            getattr(self.library, kernel)(ctypes.byref(part), stored, ctypes.c_void_p(out.ctypes.data))
+            first += len(value)
+        return np.moveaxis(out, -1, 0)
 
     def addition(self, relu: bool) -> Addition:
         a, b = self.sources

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import ctypes
-from typing import Any
+from typing import Any, Literal
 from unittest import mock
 
 import numpy as np
@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 
 from evbench.compile import layers as lowering
 from evbench.graph.execute import run_operator
-from evbench.graph.model import Add, Conv2d, DType, GlobalAveragePool, Linear, MaxPool2d, Tensor
+from evbench.graph.model import Add, AveragePool2d, Concat, Conv2d, DType, GlobalAveragePool, Linear, MaxPool2d, Tensor
 from tests.firmware.layers import Caller, Window
 
 EIGHT_BIT = st.sampled_from([DType.U8, DType.S8])
@@ -65,17 +65,23 @@ def requantised(rng: np.random.Generator, given: Tensor, shape: tuple[int, ...],
 
 
 @st.composite
-def convolutions(draw: Any, depthwise: bool, floats: bool) -> tuple[Conv2d, Tensor, Tensor, NDArray[Any]]:
+def convolutions(
+    draw: Any, form: Literal["dense", "depthwise", "grouped"], floats: bool
+) -> tuple[Conv2d, Tensor, Tensor, NDArray[Any]]:
     shape, kernel, stride, padding = geometry(draw)
     rng = np.random.default_rng(draw(st.integers(0, 2**32 - 1)))
-    if depthwise:
-        shape = (max(shape[0], 2), *shape[1:])
-    outputs = shape[0] if depthwise else draw(SIDES)
-    weights = (outputs, 1 if depthwise else shape[0], *kernel)
+    outputs, groups = draw(SIDES), 1
+    if form == "depthwise":
+        outputs = groups = max(shape[0], 2)
+        shape = (groups, *shape[1:])
+    elif form == "grouped":
+        groups, each = draw(st.integers(2, 4)), draw(st.integers(1, 5))
+        outputs = groups * draw(st.integers(2 if each == 1 else 1, 5))
+        shape = (groups * each, *shape[1:])
+    weights = (outputs, shape[0] // groups, *kernel)
     fan_in = int(np.prod(weights[1:]))
     extent = (outputs, *output_sides(shape, kernel, stride, padding))
     relu = draw(st.booleans())
-    groups = shape[0] if depthwise else 1
     if floats:
         source = Tensor("input", shape, draw(st.sampled_from([DType.U8, DType.F32])))
         weight = rng.normal(0, 1, weights).astype(np.float32)
@@ -99,12 +105,10 @@ def reference(caller: Caller, *inputs: NDArray[Any]) -> NDArray[Any]:
 
 def check_convolution(kernels: ctypes.CDLL, case: tuple[Conv2d, Tensor, Tensor, NDArray[Any]]) -> None:
     conv, source, output, values = case
-    family = "ev_depthwise" if conv.groups > 1 else "ev_conv2d"
     caller = Caller(kernels, conv, [source], output)
-    weights = "f32" if conv.weight.dtype.kind == "f" else "s8"
-    found = caller.call(f"{family}_{source.dtype}{weights}", caller.convolution(conv), values)
+    found = caller.convolve(conv, values)
     expected = reference(caller, values)
-    if weights == "s8":
+    if conv.weight.dtype == np.int8:
         np.testing.assert_array_equal(found, expected)
     else:
         magnitude = max(float(np.abs(values.astype(np.float32)).max()), 1.0) * conv.weight[0].size
@@ -112,32 +116,45 @@ def check_convolution(kernels: ctypes.CDLL, case: tuple[Conv2d, Tensor, Tensor, 
 
 
 @MANY
-@given(case=convolutions(depthwise=False, floats=False))
+@given(case=convolutions("dense", floats=False))
 def test_integer_convolution_equals_the_reference(kernels: ctypes.CDLL, case: Any) -> None:
     check_convolution(kernels, case)
 
 
 @MANY
-@given(case=convolutions(depthwise=False, floats=False))
+@given(case=convolutions("dense", floats=False))
 def test_integer_convolution_with_little_scratch_equals_the_reference(kernels: ctypes.CDLL, case: Any) -> None:
     with mock.patch.object(lowering, "SCRATCH_WORDS", 0):  # three channels at a time
         check_convolution(kernels, case)
 
 
 @MANY
-@given(case=convolutions(depthwise=True, floats=False))
+@given(case=convolutions("depthwise", floats=False))
 def test_integer_depthwise_convolution_equals_the_reference(kernels: ctypes.CDLL, case: Any) -> None:
     check_convolution(kernels, case)
 
 
 @MANY
-@given(case=convolutions(depthwise=False, floats=True))
+@given(case=convolutions("grouped", floats=False), scratch=st.sampled_from([0, lowering.SCRATCH_WORDS]))
+def test_integer_convolution_in_groups_equals_the_reference(kernels: ctypes.CDLL, case: Any, scratch: int) -> None:
+    with mock.patch.object(lowering, "SCRATCH_WORDS", scratch):
+        check_convolution(kernels, case)
+
+
+@MANY
+@given(case=convolutions("grouped", floats=True))
+def test_float_convolution_in_groups_agrees_with_the_reference_to_rounding(kernels: ctypes.CDLL, case: Any) -> None:
+    check_convolution(kernels, case)
+
+
+@MANY
+@given(case=convolutions("dense", floats=True))
 def test_float_convolution_agrees_with_the_reference_to_rounding(kernels: ctypes.CDLL, case: Any) -> None:
     check_convolution(kernels, case)
 
 
 @MANY
-@given(case=convolutions(depthwise=True, floats=True))
+@given(case=convolutions("depthwise", floats=True))
 def test_float_depthwise_convolution_agrees_with_the_reference_to_rounding(kernels: ctypes.CDLL, case: Any) -> None:
     check_convolution(kernels, case)
 
@@ -203,6 +220,63 @@ def test_float_global_average_agrees_with_the_reference_to_rounding(kernels: cty
     stored, out = np.ascontiguousarray(values.transpose(1, 2, 0)), np.zeros(5, np.float32)
     kernels.ev_avgpool_f32(42, 5, ctypes.c_void_p(stored.ctypes.data), ctypes.c_void_p(out.ctypes.data))
     np.testing.assert_allclose(out, values.mean(axis=(1, 2)), rtol=1e-5, atol=1e-7)
+
+
+@MANY
+@given(data=st.data(), counted=st.booleans(), ratio=st.sampled_from([0.5, 1.0, 2.0, 0.7, 1.3]))
+def test_integer_average_under_a_window_equals_the_reference(
+    kernels: ctypes.CDLL, data: Any, counted: bool, ratio: float
+) -> None:
+    shape, kernel, stride, padding = geometry(data.draw)
+    rng = np.random.default_rng(data.draw(st.integers(0, 2**32 - 1)))
+    given_type, made_type = data.draw(EIGHT_BIT), data.draw(EIGHT_BIT)
+    source = Tensor("input", shape, given_type, random_scale(rng), zero_point(data.draw, given_type))
+    sides = (shape[0], *output_sides(shape, kernel, stride, padding))
+    scale = float(np.float32(source.scale * ratio))  # equal and halved grids make results lie on rounding ties
+    output = Tensor("output", sides, made_type, scale, zero_point(data.draw, made_type))
+    pool = AveragePool2d("pool", ("input",), "output", kernel, stride, padding, counted)
+    values = random_values(rng, source)
+    caller = Caller(kernels, pool, [source], output)
+    found = caller.call(f"ev_avgpool2d_{given_type}", caller.average_window(pool), values)
+    np.testing.assert_array_equal(found, reference(caller, values))
+
+
+@MANY
+@given(data=st.data(), counted=st.booleans())
+def test_float_average_under_a_window_equals_the_reference(kernels: ctypes.CDLL, data: Any, counted: bool) -> None:
+    shape, kernel, stride, padding = geometry(data.draw)
+    source = Tensor("input", shape, DType.F32)
+    output = Tensor("output", (shape[0], *output_sides(shape, kernel, stride, padding)), DType.F32)
+    pool = AveragePool2d("pool", ("input",), "output", kernel, stride, padding, counted)
+    values = random_values(np.random.default_rng(data.draw(st.integers(0, 2**32 - 1))), source)
+    caller = Caller(kernels, pool, [source], output)
+    window = caller.window(kernel, stride, padding)
+    found = caller.call("ev_avgpool2d_f32", window, values, settings=(int(counted),))
+    np.testing.assert_array_equal(found, reference(caller, values))
+
+
+@MANY
+@given(data=st.data(), floats=st.booleans())
+def test_concatenation_equals_the_reference(kernels: ctypes.CDLL, data: Any, floats: bool) -> None:
+    rng = np.random.default_rng(data.draw(st.integers(0, 2**32 - 1)))
+    sides = (data.draw(SIDES), data.draw(SIDES))
+
+    def tensor(name: str, channels: int) -> Tensor:
+        dtype = DType.F32 if floats else data.draw(EIGHT_BIT)
+        scale, zero = (1.0, 0) if floats else (random_scale(rng), zero_point(data.draw, dtype))
+        return Tensor(name, (channels, *sides), dtype, scale, zero)
+
+    sources = [tensor(name, data.draw(SIDES)) for name in "abc"[: data.draw(st.integers(2, 3))]]
+    channels = sum(source.shape[0] for source in sources)
+    output = (
+        Tensor("output", (channels, *sides), *sources[0].grid)
+        if data.draw(st.booleans())
+        else tensor("output", channels)
+    )
+    names = tuple(source.name for source in sources)
+    values = [random_values(rng, source) for source in sources]
+    caller = Caller(kernels, Concat("join", names, "output"), sources, output)
+    np.testing.assert_array_equal(caller.concat(*values), reference(caller, *values))
 
 
 @MANY

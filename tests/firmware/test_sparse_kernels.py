@@ -45,7 +45,7 @@ def check_skipping(
 
 
 @MANY
-@given(case=convolutions(depthwise=False, floats=False), share=SHARES, seed=st.integers(0, 2**32 - 1))
+@given(case=convolutions("dense", floats=False), share=SHARES, seed=st.integers(0, 2**32 - 1))
 def test_a_convolution_that_skips_equals_the_reference(
     kernels: ctypes.CDLL, case: Any, share: float, seed: int
 ) -> None:
@@ -53,7 +53,7 @@ def test_a_convolution_that_skips_equals_the_reference(
 
 
 @MANY
-@given(case=convolutions(depthwise=True, floats=False), share=SHARES, seed=st.integers(0, 2**32 - 1))
+@given(case=convolutions("depthwise", floats=False), share=SHARES, seed=st.integers(0, 2**32 - 1))
 def test_a_depthwise_convolution_that_skips_equals_the_reference(
     kernels: ctypes.CDLL, case: Any, share: float, seed: int
 ) -> None:

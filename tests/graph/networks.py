@@ -12,9 +12,11 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from evbench.graph.execute import accumulate, run_operator
+from evbench.graph.execute import accumulate, run_operator, window_sums
 from evbench.graph.model import (
     Add,
+    AveragePool2d,
+    Concat,
     Conv2d,
     DType,
     GlobalAveragePool,
@@ -66,19 +68,20 @@ class Builder:
         stride: int = 1,
         *,
         depthwise: bool = False,
+        groups: int = 1,
         relu: bool = True,
         padding: tuple[int, int, int, int] | None = None,
     ) -> str:
         """A convolution; depthwise keeps the channels of `source`. Returns the output tensor's name."""
         inputs, height, width = self.tensors[source].shape
         outputs = inputs if depthwise else channels
+        groups = inputs if depthwise else groups
         side = kernel // 2
         pads = (side, side, side, side) if padding is None else padding
-        shape = (outputs, 1 if depthwise else inputs, kernel, kernel)
+        shape = (outputs, inputs // groups, kernel, kernel)
         rows = (height + pads[0] + pads[2] - kernel) // stride + 1
         columns = (width + pads[1] + pads[3] - kernel) // stride + 1
         weight, scale = self._weights(shape)
-        groups = inputs if depthwise else 1
         name = f"{'dw' if depthwise else 'conv'}{len(self.operators)}"
 
         def make(bias: NDArray[Any]) -> Conv2d:
@@ -120,6 +123,26 @@ class Builder:
         real = self._real(source).mean(axis=(2, 3))
         output = self._calibrated(f"{name}.out", (given.shape[0], 1, 1), real, given.dtype is DType.U8)
         return self._append(GlobalAveragePool(name, (source,), output.name), output)
+
+    def average_window(
+        self, source: str, kernel: tuple[int, int], stride: int, padding: tuple[int, int, int, int], counted: bool
+    ) -> str:
+        """A mean under a window on a grid of its own."""
+        channels, height, width = self.tensors[source].shape
+        rows = (height + padding[0] + padding[2] - kernel[0]) // stride + 1
+        columns = (width + padding[1] + padding[3] - kernel[1]) // stride + 1
+        name, given = f"window{len(self.operators)}", self.tensors[source]
+        pool = AveragePool2d(name, (source,), f"{name}.out", kernel, (stride, stride), padding, counted)
+        total, count = window_sums(self.graph(source), pool, self.values[source])
+        shape = (channels, rows, columns)
+        return self._append(pool, self._calibrated(pool.output, shape, total / count * given.scale, relu=False))
+
+    def concat(self, *sources: str, relu: bool = False) -> str:
+        """The channels of all sources on one grid; `relu` says that none is negative."""
+        name = f"concat{len(self.operators)}"
+        real = np.concatenate([self._real(source) for source in sources], axis=1)
+        output = self._calibrated(f"{name}.out", tuple(real.shape[1:]), real, relu)
+        return self._append(Concat(name, sources, output.name), output)
 
     def graph(self, output: str, name: str = "random") -> IntegerGraph:
         return IntegerGraph(name, dict(self.tensors), tuple(self.operators), ("input",), (output,))
@@ -230,3 +253,18 @@ def odd_graph(seed: int) -> IntegerGraph:
     pooled = build.maxpool(build.conv(third, 5, kernel=1), kernel=2, stride=2)
     hidden = build.linear(pooled, int(rng.integers(3, 9)), logits=False, relu=True)
     return build.graph(build.linear(hidden, 3), f"odd-{seed}")
+
+
+def branched_graph(seed: int, *, zero_points: bool = True, float_weights: bool = False) -> IntegerGraph:
+    """Groups, several filters per channel, 5x5 depthwise, windowed means and joined channels on unlike grids."""
+    rng = np.random.default_rng(seed)
+    height, width = (int(side) for side in rng.integers(11, 22, 2))
+    build = Builder(seed, sparse_windows(seed + 1, 6, (2, height, width)), float_weights, 0.3, zero_points)
+    first = build.conv("input", 6, stride=2, relu=False)
+    grouped = build.conv(first, 9, groups=3, kernel=3)
+    doubled = build.conv(first, 12, groups=6, kernel=3, relu=False)
+    wide = build.conv(first, 0, kernel=5, depthwise=True)
+    mean = build.average_window(first, (3, 2), 1, (1, 0, 1, 1), bool(seed % 2))
+    joined = build.concat(grouped, doubled, wide, mean)
+    pooled = build.average_window(joined, (2, 2), 2, (0, 0, 1, 1), not seed % 2)
+    return build.graph(build.linear(pooled, 3), f"branched-{seed}")

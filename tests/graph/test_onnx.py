@@ -13,13 +13,14 @@ from evbench.errors import ModelError
 from evbench.graph.execute import execute
 from evbench.graph.model import Conv2d, DType, IntegerGraph, Linear
 from evbench.graph.onnx import IR_VERSION, OPSET, OnnxSession, to_onnx
-from tests.graph.networks import float_graph, odd_graph, random_graph, residual_graph, sparse_windows
+from tests.graph.networks import branched_graph, float_graph, odd_graph, random_graph, residual_graph, sparse_windows
 
 NETWORKS = {
     "separable": random_graph(0),
     "small": random_graph(5, size=(33, 47), bins=2, width=5),
     "residual": residual_graph(0),
     **{f"odd-{seed}": odd_graph(seed) for seed in range(6)},
+    **{f"branched-{seed}": branched_graph(seed, zero_points=bool(seed < 4)) for seed in range(6)},
 }
 
 
@@ -46,7 +47,9 @@ def test_every_weighted_layer_runs_as_an_integer_kernel_although_tensors_are_rea
     assert kernels["QLinearGlobalAveragePool"] == kinds["GlobalAveragePool"]
     assert kernels["Conv"] == kernels["Gemm"] == kernels["QLinearAdd"] == 0
     assert kernels["Add"] == kinds["Add"]
-    assert kernels["DequantizeLinear"] == 2 * kinds["Add"]
+    assert kernels["AveragePool"] == kinds["AveragePool2d"]
+    assert kernels["QLinearConcat"] == kinds["Concat"]
+    assert kernels["DequantizeLinear"] == 2 * kinds["Add"] + kinds["AveragePool2d"]
 
 
 def test_unoptimised_sessions_run_the_float_operators_of_the_file() -> None:
@@ -60,7 +63,13 @@ def test_unoptimised_sessions_run_the_float_operators_of_the_file() -> None:
 
 
 @pytest.mark.parametrize("optimised", [True, False])
-@pytest.mark.parametrize("make", [float_graph, lambda seed: residual_graph(seed, float_weights=True)])
+@pytest.mark.parametrize(
+    "make",
+    [
+        float_graph,
+        *(lambda seed, kind=kind: kind(seed, float_weights=True) for kind in (residual_graph, branched_graph)),
+    ],
+)
 def test_float_networks_agree_closely(make, optimised: bool) -> None:  # type: ignore[no-untyped-def]
     graph = make(2)
     expected, got = execute(graph, windows(graph)), OnnxSession(graph, optimised).run(windows(graph))

@@ -80,6 +80,25 @@ def test_two_jobs_that_want_the_same_stage_run_it_once(store: Store) -> None:
     assert [store.stages(job)[0].state for job in jobs] == ["done", "reused"]
 
 
+def test_a_stage_begins_although_another_job_removes_its_folder_just_then(
+    store: Store, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    removed: list[Path] = []
+    make = Path.mkdir
+
+    def make_and_lose_once(path: Path, mode: int = 0o777, parents: bool = False, exist_ok: bool = False) -> None:
+        make(path, mode, parents, exist_ok)
+        if path.parent == store.workspace.work and not removed:
+            removed.append(path)
+            path.rmdir()
+
+    monkeypatch.setattr(Path, "mkdir", make_and_lose_once)
+    job = store.add_job("run", "bars", {})
+    run_stages(store.workspace, store, job, [Stage("train", "", nothing)])
+    assert len(removed) == 1
+    assert store.stages(job)[0].state == "done"
+
+
 def test_a_stage_begins_with_an_empty_output_but_keeps_its_working_folder(store: Store) -> None:
     seen: list[list[str]] = []
 

@@ -73,7 +73,31 @@ class Pooled(nn.Module):
         return logits
 
 
-NETWORKS: dict[str, type[nn.Module]] = {"separable": Separable, "residual": Residual, "pooled": Pooled}
+class Branched(nn.Module):
+    """Groups, three filters per channel, a mean under a window, and channels joined with those of a signed branch."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.stem = nn.Conv2d(4, 4, 3, 1, 1)
+        self.grouped = conv_bn_relu(4, 6, groups=2)
+        self.multiplied = nn.Conv2d(4, 12, 5, 1, 2, groups=4)
+        self.window = nn.AvgPool2d(3, 2, 1, count_include_pad=False)
+        self.head = Head(22)
+
+    def forward(self, x: Tensor) -> Tensor:
+        x = self.stem(x)
+        joined = self.window(torch.cat([self.grouped(x), self.multiplied(x)], 1))
+        small = nn.functional.avg_pool2d(x, 2)
+        logits: Tensor = self.head(torch.cat([joined, small], 1))
+        return logits
+
+
+NETWORKS: dict[str, type[nn.Module]] = {
+    "separable": Separable,
+    "residual": Residual,
+    "pooled": Pooled,
+    "branched": Branched,
+}
 
 
 def counts(windows: int = 16, seed: int = 0, shape: tuple[int, ...] = SHAPE) -> Tensor:

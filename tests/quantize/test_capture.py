@@ -37,8 +37,6 @@ class Call(nn.Module):
 
 
 REFUSED: dict[str, tuple[nn.Module, str, str]] = {
-    "grouped convolution": (nn.Conv2d(6, 6, 3, groups=3), "grouped convolution (3 groups, 6 -> 6", "depthwise"),
-    "depth multiplier": (nn.Conv2d(6, 6, 3, groups=2), "grouped convolution", "groups=1"),
     "dilation": (nn.Conv2d(6, 6, 3, dilation=2), "dilation", "dilation=1"),
     "even 'same' padding": (nn.Conv2d(6, 6, 2, padding="same"), "even kernel", "odd size"),
     "reflected padding": (nn.Conv2d(6, 6, 3, padding=1, padding_mode="reflect"), "operator pad", "padding of Conv2d"),
@@ -54,11 +52,17 @@ REFUSED: dict[str, tuple[nn.Module, str, str]] = {
         "track_running_stats=True",
     ),
     "group norm": (nn.GroupNorm(2, 6), "operator group_norm", "BatchNorm2d"),
-    "average pool": (nn.AvgPool2d(2), "operator avg_pool2d", "AdaptiveAvgPool2d(1)"),
+    "average pool": (nn.AvgPool2d(2, ceil_mode=True), "AvgPool2d with ceil_mode", "ceil_mode=False"),
+    "average pool's divisor": (nn.AvgPool2d(2, divisor_override=3), "divisor_override", "divisor_override=None"),
     "adaptive pool to 2": (nn.AdaptiveAvgPool2d(2), "whole map", "AdaptiveAvgPool2d(1)"),
     "dilated max pool": (nn.MaxPool2d(2, dilation=2), "MaxPool2d with dilation", "dilation=1"),
     "ceiling max pool": (nn.MaxPool2d(2, ceil_mode=True), "ceil_mode", "ceil_mode=False"),
-    "concatenation": (Call(lambda x: torch.cat([x, x], 2)), "operator cat", "addition"),
+    "concatenation": (Call(lambda x: torch.cat([x, x], 2)), "A concatenation", "dim=1"),
+    "joined vectors": (
+        Call(lambda x: torch.cat([x.flatten(1), x.flatten(1)], 1).reshape(x.shape[0], 6, 24, 12)),
+        "A concatenation",
+        "flatten behind",
+    ),
     "product": (Call(lambda x: x * 2.0), "operator mul", "addition"),
     "addition of a number": (Call(lambda x: x + 1.0), "addition of something else", "one shape"),
     "relu after mean": (
