@@ -38,6 +38,20 @@ class RecordingRead(Message):
 
 
 @dataclass
+class RecordingFiltered(Latest):
+    """Filters have been applied to the recording that was read."""
+
+    recording: RecordingState
+
+
+@dataclass
+class FiltersRefused(Latest):
+    """Filters do not suit the recording; `why` is what the user is told."""
+
+    why: str
+
+
+@dataclass
 class RecordingBroken(Message):
     """A file could not be read as a recording; `why` is what the user is told."""
 
@@ -47,7 +61,7 @@ class RecordingBroken(Message):
 
 @dataclass
 class WindowDrawn(Latest):
-    """The voxel grid of one window has been counted."""
+    """One window has been turned into its representation."""
 
     window: WindowState
 

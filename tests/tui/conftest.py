@@ -6,10 +6,9 @@ import math
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 import pytest
+from tui_helpers import circle
 
-from evbench.events.stream import EventStream, SensorGeometry
 from evbench.events.writers import write_recording
 from evbench.jobs.store import Store
 from evbench.workspace import Workspace, open_workspace
@@ -26,21 +25,6 @@ def workspace(tmp_path: Path) -> Workspace:
 @pytest.fixture
 def store(workspace: Workspace) -> Store:
     return Store(workspace)
-
-
-def circle(events: int = 4000, size: int = 64) -> EventStream:
-    """A dot on a circle, once round in 400 ms: ON ahead of it, OFF behind, in an order that never changes."""
-    number = np.arange(events)
-    t = number * 400_000 // events
-    angle = 2 * np.pi * number / events - (number % 7) * 0.02
-    radius = size * (0.3 + 0.02 * (number % 5))
-    return EventStream.from_arrays(
-        t,
-        size / 2 + radius * np.cos(angle),
-        size / 2 + radius * np.sin(angle),
-        number % 7 < 3,
-        SensorGeometry(size, size),
-    )
 
 
 @pytest.fixture

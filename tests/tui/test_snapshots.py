@@ -63,6 +63,19 @@ def test_data_with_bins_and_polarities_apart(snap_compare: Compare, workspace: W
     assert snap_compare(Workbench(workspace, data), terminal_size=(120, 40), run_before=ready)
 
 
+@sizes
+def test_data_behind_filters_as_a_time_surface(
+    snap_compare: Compare, workspace: Workspace, data: Path, size: tuple[int, int]
+) -> None:
+    ready = shows("#voxels", "seen at", "g", "f", "space", "down", "space", "down", "space", "escape", "m", "m", "m")
+    assert snap_compare(Workbench(workspace, data), terminal_size=size, run_before=ready)
+
+
+def test_the_filters_of_a_recording(snap_compare: Compare, workspace: Workspace, data: Path) -> None:
+    ready = shows("#filter-settings", "keep_within", "g", "f", "space", "down", "down", "enter")
+    assert snap_compare(Workbench(workspace, data), terminal_size=(80, 24), run_before=ready)
+
+
 def test_data_with_a_broken_file(snap_compare: Compare, workspace: Workspace, data: Path) -> None:
     (data / "train" / "noise.dat").rename(data / "a.dat")
     ready = shows("#summary", "cannot be read", "down", "down", "down")

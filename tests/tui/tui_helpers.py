@@ -1,4 +1,4 @@
-"""How tests wait for the workbench and read what it shows."""
+"""How tests wait for the workbench and read what it shows; and what it is given to show."""
 
 from __future__ import annotations
 
@@ -6,9 +6,12 @@ import time
 from collections.abc import Callable
 from contextlib import suppress
 
+import numpy as np
 from textual.app import App
 from textual.pilot import Pilot
 from textual.worker import WorkerCancelled
+
+from evbench.events.stream import EventStream, SensorGeometry
 
 PATIENCE_S = 30.0
 
@@ -51,3 +54,18 @@ def text_of(app: App[None], selector: str) -> str:
     region = app.screen.region if selector == "*" else app.screen.query_one(selector).region
     strips = app.screen._compositor.render_strips()[region.y : region.bottom]
     return "\n".join(strip.crop(region.x, region.right).text.rstrip() for strip in strips)
+
+
+def circle(events: int = 4000, size: int = 64) -> EventStream:
+    """A dot on a circle, once round in 400 ms: ON ahead of it, OFF behind, in an order that never changes."""
+    number = np.arange(events)
+    t = number * 400_000 // events
+    angle = 2 * np.pi * number / events - (number % 7) * 0.02
+    radius = size * (0.3 + 0.02 * (number % 5))
+    return EventStream.from_arrays(
+        t,
+        size / 2 + radius * np.cos(angle),
+        size / 2 + radius * np.sin(angle),
+        number % 7 < 3,
+        SensorGeometry(size, size),
+    )

@@ -1,18 +1,26 @@
-"""What the Data pane shows: folders of recordings, one recording read whole, one window of it as a voxel grid."""
+"""What the Data pane shows: folders of recordings, one recording read whole and filtered, one of its windows."""
 
 from __future__ import annotations
 
 import os
 import re
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import numpy as np
 from numpy.typing import NDArray
 
 from evbench.errors import EvbenchError, RecordingError
+from evbench.events.kinds import Kind
 from evbench.events.stream import EventStream, SensorGeometry
 from evbench.events.suffixes import SUFFIXES
+
+if TYPE_CHECKING:
+    from evbench.events.cleaning import FilterStep
+    from evbench.events.representations import Images
+    from evbench.profiles import FilterSettings
 
 LENGTHS = (1_000, 2_000, 5_000, 10_000, 20_000, 50_000, 100_000, 200_000, 500_000, 1_000_000)
 """Window lengths to choose from, microseconds."""
@@ -44,7 +52,11 @@ class FolderState:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class RecordingState:
-    """One recording. rates: [spans] events per second over equal parts of its length; times in microseconds."""
+    """One recording, or what filters left of it; times in microseconds.
+
+    geometry, stream, on (how many events are ON) and rates, [spans] events per second over equal parts of its length,
+    are those behind the filters; `recorded` is how many events there were before them, `steps` what each did.
+    """
 
     path: Path
     format: str
@@ -56,6 +68,8 @@ class RecordingState:
     monotonic: bool
     warnings: tuple[str, ...]
     rates: NDArray[np.float64]
+    recorded: int
+    steps: tuple[FilterStep, ...] = ()
 
     @property
     def events(self) -> int:
@@ -67,7 +81,7 @@ class RecordingState:
 
     def windows(self, duration: int) -> int:
         """How many windows of `duration` microseconds it has, empty ones included."""
-        if not self.events:
+        if not self.recorded:
             return 0
         return self.t_last // duration - self.t_first // duration + 1
 
@@ -78,7 +92,8 @@ class RecordingState:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class WindowState:
-    """One window of a recording. grid: uint8 [2, bins, h, w], counts of blocks of `block` x `block` pixels."""
+    """One window of a recording as images [2, N, h, w], whose pixels are blocks of `block` x `block` of the sensor's;
+    `zero_share` of the cells at full resolution is empty."""
 
     path: Path
     number: int
@@ -88,7 +103,8 @@ class WindowState:
     events: int
     zero_share: float
     block: int
-    grid: NDArray[np.uint8]
+    kind: Kind
+    images: Images
 
 
 def read_folder(path: Path, name: str | None = None) -> FolderState:
@@ -185,38 +201,50 @@ def read_recording(path: Path) -> RecordingState:
         last,
         monotonic,
         warnings,
-        _rates(stream.t),
+        _rates(stream.t, first, last),
+        len(stream),
     )
 
 
-def _rates(t: NDArray[np.int64]) -> NDArray[np.float64]:
-    if not len(t) or t[-1] == t[0]:
+def filter_recording(recording: RecordingState, filters: Sequence[FilterSettings]) -> RecordingState:
+    """What filters leave of a recording, which is to have none yet. Raises ProfileError where one does not suit it."""
+    from evbench.events.cleaning import clean
+
+    cleaned = clean(recording.stream, filters)
+    return replace(
+        recording,
+        geometry=cleaned.stream.geometry,
+        stream=cleaned.stream,
+        on=int(np.count_nonzero(cleaned.stream.on)),
+        rates=_rates(cleaned.stream.t, recording.t_first, recording.t_last),
+        steps=cleaned.steps,
+    )
+
+
+def _rates(t: NDArray[np.int64], first: int, last: int) -> NDArray[np.float64]:
+    """Events per second over equal parts of the time from `first` to `last`."""
+    if last == first:
         return np.zeros(0)
-    edges = np.linspace(t[0], t[-1], _SPANS + 1)
+    edges = np.linspace(first, last, _SPANS + 1)
     counts = np.diff(np.searchsorted(t, edges[:-1]), append=len(t))[:_SPANS]
-    return counts * (1e6 * _SPANS / float(t[-1] - t[0]))
+    return counts * (1e6 * _SPANS / float(last - first))
 
 
-def read_window(recording: RecordingState, number: int, duration: int, bins: int) -> WindowState:
-    """Count the events of window `number`, which is brought into range. The recording must have events."""
-    from evbench.events.voxel import voxelize
+def read_window(recording: RecordingState, number: int, duration: int, bins: int, kind: Kind) -> WindowState:
+    """Window `number`, which is brought into range, in one representation. The recording must have had events."""
+    from evbench.events.representations import represent
+    from evbench.events.transforms import downsample
 
     windows = recording.windows(duration)
     number = max(0, min(number, windows - 1))
     t0 = (recording.t_first // duration + number) * duration
-    part = recording.stream[
-        int(np.searchsorted(recording.stream.t, t0)) : int(np.searchsorted(recording.stream.t, t0 + duration))
-    ]
+    begin, end = np.searchsorted(recording.stream.t, [t0, t0 + duration])
+    part = recording.stream[int(begin) : int(end)]
     height, width = recording.geometry.height, recording.geometry.width
-
-    def counts(block: int) -> NDArray[np.uint8]:
-        size = (-(-height // block), -(-width // block))
-        x, y = part.x // block, part.y // block
-        return voxelize(part.t, x, y, part.on, t0=t0, duration=duration, bins=bins, size=size)
-
-    grid = counts(1)
-    zero_share = 1 - np.count_nonzero(grid) / grid.size
+    images = represent(kind, part, t0=t0, duration=duration, bins=bins)
+    zero_share = 1 - np.count_nonzero(images) / images.size
     block = -(-max(height, width) // _LARGEST_SIDE)
     if block > 1:
-        grid = counts(block)
-    return WindowState(recording.path, number, windows, t0, duration, len(part), zero_share, block, grid)
+        small = downsample(part, (-(-height // block), -(-width // block)))
+        images = represent(kind, small, t0=t0, duration=duration, bins=bins)
+    return WindowState(recording.path, number, windows, t0, duration, len(part), zero_share, block, kind, images)
