@@ -133,12 +133,19 @@ def _run(
 @app.command()
 def report(
     job: Annotated[int | None, typer.Argument(metavar="[JOB]", help="The newest finished run by default.")] = None,
+    confusion: Annotated[bool, typer.Option("--confusion", help="Which classes are taken for which instead.")] = False,
+    approach: Annotated[str | None, typer.Option("--approach", help="Whose confusion; the last by default.")] = None,
     as_json: JsonOption = False,
 ) -> None:
-    """Show the approaches of a finished run side by side."""
+    """Show the approaches of a finished run side by side, or the confusion matrices of one."""
     from evbench.jobs import actions, display, output
+    from evbench.jobs.confusion import confusion_of, confusion_tables
 
-    output.show(actions.report_of(open_store(open_workspace()), job), as_json, display.report_table)
+    found = actions.report_of(open_store(open_workspace()), job)
+    if confusion or approach:
+        output.show(confusion_of(found, approach), as_json, confusion_tables)
+    else:
+        output.show(found, as_json, display.report_table)
 
 
 @app.command()

@@ -73,7 +73,8 @@ def report_table(report: dict[str, Any]) -> RenderableType:
             Text("yes", "green") if row["parity"] else Text(f"no: {', '.join(row['differing'])}", "bold red"),
         )
     windows = rows[0]["n_windows"] if rows else 0
-    notes = [f"Accuracy on {windows} test windows, with 95 % intervals."]
+    recordings = f" of {rows[0]['n_recordings']} recordings" if rows and "n_recordings" in rows[0] else ""
+    notes = [f"Accuracy on {windows} test windows{recordings}, with 95 % intervals."]
     if modelled:
         notes.append("Latency is modelled by the virtual board, within about 10 %.")
     if any(not row["fits"] for row in rows):

@@ -1,8 +1,10 @@
-"""How often a network is right: per window, on the mean of four consecutive windows, and per recording."""
+"""How often a network is right: per window, on the mean of four consecutive windows, and per recording; and which
+classes it takes for which."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections import Counter
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from math import sqrt
 from typing import Any
@@ -14,6 +16,9 @@ GROUP = 4
 """Windows averaged for the grouped figure: 200 ms of windows of 50 ms."""
 
 _Z_95 = 1.959963984540054
+
+Confusion = tuple[tuple[int, ...], ...]
+"""[classes][classes] counts: a row per true class, a column per class that was answered."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,12 +41,15 @@ class Rate:
 
 @dataclass(frozen=True, slots=True)
 class Accuracy:
-    """The three figures of one network on one split; `loss` is the mean cross-entropy per window in nats."""
+    """The three figures of one network on one split; `loss` is the mean cross-entropy per window in nats, the confusion
+    matrices count windows and recordings."""
 
     window: Rate
     group: Rate
     recording: Rate
     loss: float
+    window_confusion: Confusion
+    recording_confusion: Confusion
 
     def to_json(self) -> dict[str, Any]:
         return {
@@ -49,6 +57,7 @@ class Accuracy:
             "group": {**self.group.to_json(), "windows": GROUP},
             "recording": self.recording.to_json(),
             "loss": self.loss,
+            "confusion": {"window": self.window_confusion, "recording": self.recording_confusion},
         }
 
 
@@ -75,21 +84,30 @@ def accuracy(logits: NDArray[np.floating], labels: NDArray[np.integer], recordin
     logarithms = shifted - np.log(np.exp(shifted).sum(axis=1, keepdims=True))
     probabilities = np.exp(logarithms)
     rows = np.arange(len(labels))
+    answers = values.argmax(axis=1)
     grouped: list[bool] = []
-    whole: list[bool] = []
+    whole: list[tuple[int, int]] = []
     for recording in np.unique(recordings):
         (members,) = np.nonzero(recordings == recording)
-        label = labels[members[0]]
+        label = int(labels[members[0]])
         complete = members[: len(members) // GROUP * GROUP]
         means = probabilities[complete].reshape(-1, GROUP, values.shape[1]).mean(axis=1)
         grouped.extend(means.argmax(axis=1) == label)
-        whole.append(bool(probabilities[members].mean(axis=0).argmax() == label))
+        whole.append((label, int(probabilities[members].mean(axis=0).argmax())))
     return Accuracy(
-        window=wilson(int((values.argmax(axis=1) == labels).sum()), len(labels)),
+        window=wilson(int((answers == labels).sum()), len(labels)),
         group=wilson(sum(map(int, grouped)), len(grouped)),
-        recording=wilson(sum(whole), len(whole)),
+        recording=wilson(sum(label == answer for label, answer in whole), len(whole)),
         loss=abs(float(logarithms[rows, labels].mean())) if len(labels) else 0.0,
+        window_confusion=_counted(zip(labels.tolist(), answers.tolist(), strict=True), values.shape[1]),
+        recording_confusion=_counted(whole, values.shape[1]),
     )
+
+
+def _counted(pairs: Iterable[tuple[int, int]], classes: int) -> Confusion:
+    """How often each pair of true class and answer occurs."""
+    count = Counter(pairs)
+    return tuple(tuple(count[true, answer] for answer in range(classes)) for true in range(classes))
 
 
 def as_row(figures: Mapping[str, Any]) -> dict[str, Any]:
@@ -106,4 +124,5 @@ def as_row(figures: Mapping[str, Any]) -> dict[str, Any]:
         "accuracy_recording": figures["recording"]["value"],
         "accuracy_recording_ci95": figures["recording"]["ci95"],
         "n_windows": figures["window"]["total"],
+        "n_recordings": figures["recording"]["total"],
     }

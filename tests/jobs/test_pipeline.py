@@ -136,6 +136,38 @@ def test_the_report_has_a_row_with_all_promised_keys_for_every_approach(finished
     assert rows[2]["model_bytes"] < rows[1]["model_bytes"]
 
 
+def test_the_report_keeps_confusion_matrices_that_add_up_to_the_accuracies(finished: JobRow) -> None:
+    assert finished.result is not None
+    classes = finished.result["classes"]
+    assert len(classes) == 6
+    for row in finished.result["rows"]:
+        matrices = finished.result["confusion"][row["approach"]]
+        for kind, total in (("window", row["n_windows"]), ("recording", row["n_recordings"])):
+            matrix = matrices[kind]
+            assert sum(map(sum, matrix)) == total
+            right = sum(matrix[number][number] for number in range(len(classes)))
+            assert right / total == pytest.approx(row[f"accuracy_{kind}"])
+
+
+def test_confusion_is_shown_by_the_report_command(
+    workspace: Workspace, finished: JobRow, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    command = ["evbench", "--workspace", str(workspace.root), "report", str(finished.id), "--confusion"]
+    monkeypatch.setattr(sys, "argv", [*command, "--approach", "fp32-voxel", "--json"])
+    with pytest.raises(SystemExit):
+        cli.main()
+    found = json.loads(capsys.readouterr().out)
+    assert (found["approach"], found["job"]) == ("fp32-voxel", finished.id)
+    assert finished.result is not None
+    assert found["confusion"] == finished.result["confusion"]["fp32-voxel"]
+    monkeypatch.setattr(sys, "argv", command)
+    with pytest.raises(SystemExit):
+        cli.main()
+    shown = capsys.readouterr().out
+    assert "QAT int8: true class by row" in shown
+    assert "counter-clockwise" in shown
+
+
 def test_a_second_identical_run_reuses_every_stage(folder: Path, workspace: Workspace, finished: JobRow) -> None:
     store = Store(workspace)
     job_id = engine.submit_run(workspace, folder / "tiny.toml", folder / "data")

@@ -58,11 +58,25 @@ def test_the_loss_is_the_mean_cross_entropy_and_survives_large_logits() -> None:
     assert found.loss == pytest.approx(np.log(2) / 2)
 
 
+def test_confusion_has_a_row_per_true_class_and_a_column_per_answer() -> None:
+    answers = [0, 1, 1, 1, 0, 0]
+    found = accuracy(logits_for(answers), np.array([0, 0, 0, 0, 1, 1]), np.array([0, 0, 1, 1, 2, 2]))
+    assert found.window_confusion == ((1, 3), (2, 0))
+    assert found.recording_confusion == ((1, 1), (1, 0))
+    assert found.to_json()["confusion"] == {"window": ((1, 3), (2, 0)), "recording": ((1, 1), (1, 0))}
+    assert sum(found.window_confusion[c][c] for c in range(2)) == found.window.correct
+
+
+def test_a_class_that_never_occurs_keeps_its_row_and_column() -> None:
+    found = accuracy(np.eye(3)[[0, 2]], np.array([0, 0]), np.array([0, 0]))
+    assert found.window_confusion == ((1, 0, 1), (0, 0, 0), (0, 0, 0))
+
+
 def test_a_report_row_is_made_from_what_a_card_keeps() -> None:
     found = accuracy(logits_for([0, 0, 0, 1]), np.zeros(4, np.int64), np.zeros(4, np.int32))
     row = as_row(json.loads(json.dumps(found.to_json())))
     assert (row["accuracy_window"], row["accuracy_group"], row["accuracy_recording"]) == (0.75, 1.0, 1.0)
-    assert row["n_windows"] == 4
+    assert (row["n_windows"], row["n_recordings"]) == (4, 1)
     assert row["accuracy_window_ci95"][0] < 0.75 < row["accuracy_window_ci95"][1]
 
 

@@ -22,8 +22,9 @@ def run(context: Context, approach: Approach, recipe: Recipe, trained: str) -> s
     test_set = WindowSet.load(context.inputs["dataset"] / windows_file(input_kind(approach), "test"))
     classes = tuple(context.read("dataset", "dataset.json")["classes"])
     result = export_approach(approach, recipe, context.inputs[trained], test_set, classes, context.out / MODEL)
-    window, group = result.accuracy.window, result.accuracy.group
+    window, group, recording = result.accuracy.window, result.accuracy.group, result.accuracy.recording
     context.metric("test_accuracy", 0, window.value)
     groups = f", {percent(group.value)} per 4 windows" if group.total else ""
     size, accuracy = model_size(result.model_bytes), percent(window.value)
-    return f"{size}, test {accuracy} per window ({interval((window.low, window.high))}){groups}"
+    whole = f", {percent(recording.value)} per recording"
+    return f"{size}, test {accuracy} per window ({interval((window.low, window.high))}){groups}{whole}"

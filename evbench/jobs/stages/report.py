@@ -14,8 +14,8 @@ REPORT = "report.json"
 
 
 def run(context: Context, recipe: Recipe, approaches: Sequence[str]) -> str:
-    """Write `report.json`: one row per approach, and the layers of each profile run."""
-    rows, layers = [], {}
+    """Write `report.json`: the classes, and of each approach a row, its run's layers, its confusion matrices."""
+    rows, layers, confusion, classes = [], {}, {}, []
     for approach in approaches:
         card = read_json(context.inputs[f"export {approach}"] / MODEL / "model.json")
         build = context.read(f"build {approach}", "build.json")
@@ -23,8 +23,11 @@ def run(context: Context, recipe: Recipe, approaches: Sequence[str]) -> str:
         parity = context.read(f"parity {approach}", "parity.json")
         rows.append(row(approach, card, build, profile, parity))
         layers[approach] = profile["layers"]
+        confusion[approach] = card["metrics"]["accuracy"]["confusion"]
+        classes = card["classes"]
     window_us = recipe.representation.window
-    context.write(REPORT, {"recipe": recipe.id, "window_us": window_us, "rows": rows, "layers": layers})
+    content = {"recipe": recipe.id, "window_us": window_us, "classes": classes, "rows": rows}
+    context.write(REPORT, {**content, "layers": layers, "confusion": confusion})
     return f"{len(rows)} approaches"
 
 
