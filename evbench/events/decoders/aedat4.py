@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import re
 import struct
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import BinaryIO
 
@@ -17,6 +17,7 @@ import numpy as np
 import zstandard
 
 from evbench.errors import RecordingError
+from evbench.events.decoders import source
 from evbench.events.decoders.source import Cursor, Note, RawChunk, Source
 from evbench.events.stream import SensorGeometry
 
@@ -46,17 +47,33 @@ def open_aedat4(path: Path) -> Source:
         if end is None:
             note("the recording was not closed properly: it has no table of contents; read packet by packet")
         magic = _FRAME_MAGIC.get(compression)
+        decompress = _decompressor(compression)
+        # A packet may hold a few hundred events; what is done for each event is done for many packets at once.
+        room = memoryview(bytearray(source.CHUNK_BYTES // 4))
+        begin = filled = 0
         for at, payload in _packets(path, cursor[0] if cursor else offset, end, number, magic, note):
             try:
-                events = _events(_decompress(payload, compression))
+                events = _events(decompress(payload))
             except (RuntimeError, ValueError, MemoryError, struct.error, zstandard.ZstdError) as error:
                 note(f"the packet at byte {at} is damaged ({error}); skipped")
                 continue
-            yield RawChunk(
-                events["t"].astype(np.int64), events["x"].copy(), events["y"].copy(), events["on"] != 0, (at,)
-            )
+            if filled and filled + len(events) > len(room):
+                yield _chunk(room[:filled], begin)
+                filled = 0
+            if len(events) > len(room):
+                room = memoryview(bytearray(len(events)))
+            begin = begin if filled else at
+            room[filled : filled + len(events)] = events
+            filled += len(events)
+        if filled:
+            yield _chunk(room[:filled], begin)
 
     return Source("AEDAT 4.0", geometry, 0, chunks)
+
+
+def _chunk(packets: memoryview, at: int) -> RawChunk:
+    events = np.frombuffer(packets, _EVENT)
+    return RawChunk(events["t"].copy(), events["x"].copy(), events["y"].copy(), events["on"] != 0, (at,))
 
 
 def _packets(
@@ -105,22 +122,40 @@ def _next_packet(file: BinaryIO, at: int, size_of_file: int, magic: bytes) -> in
     return None
 
 
-def _decompress(payload: bytes, compression: str) -> bytes:
+def _decompressor(compression: str) -> Callable[[bytes], bytes]:
+    """What undoes the compression of one packet after the other; its memory is kept from packet to packet."""
     if compression == "lz4":
-        return bytes(lz4.frame.decompress(payload))
+        context = lz4.frame.create_decompression_context()
+
+        def decompress(payload: bytes) -> bytes:
+            try:
+                data, _, complete = lz4.frame.decompress_chunk(context, payload)
+            except RuntimeError:
+                lz4.frame.reset_decompression_context(context)
+                raise
+            if not complete:
+                lz4.frame.reset_decompression_context(context)
+                raise ValueError("its LZ4 frame has no end")
+            return bytes(data)
+
+        return decompress
     if compression == "zstd":
-        return zstandard.ZstdDecompressor().decompressobj().decompress(payload)
-    return payload
+        return lambda payload: zstandard.ZstdDecompressor().decompressobj().decompress(payload)
+    return bytes
 
 
-def _events(packet: bytes) -> np.ndarray[tuple[int], np.dtype[np.void]]:
-    """The vector of event structs, 16 bytes each, of a size-prefixed EventPacket table."""
+def _events(packet: bytes) -> memoryview:
+    """The bytes of the vector of event structs of a size-prefixed EventPacket table."""
     table = _Table(packet, 4)
     place = table.field(0)
     if place is None:
-        return np.empty(0, _EVENT)
+        return memoryview(b"")
     place += table.at("<I", place)
-    return np.frombuffer(packet, _EVENT, count=table.at("<I", place), offset=place + 4)
+    count = table.at("<I", place)
+    events = memoryview(packet)[place + 4 : place + 4 + count * _EVENT.itemsize]
+    if len(events) < count * _EVENT.itemsize:
+        raise ValueError(f"it ends before the last of its {count} events")
+    return events
 
 
 def _read_header(path: Path, file: BinaryIO) -> tuple[str, int, str, int]:
