@@ -9,7 +9,7 @@ from typing import Annotated
 
 import typer
 
-from evbench.commands import jobs, recordings
+from evbench.commands import boards, jobs, recordings
 from evbench.commands.export import export
 from evbench.commands.shared import (
     BoardOption,
@@ -36,11 +36,10 @@ app = typer.Typer(
     epilog=EXIT_CODES,
     context_settings={"help_option_names": ["-h", "--help"]},
 )
-boards = typer.Typer(no_args_is_help=True, help="Boards that evbench knows.")
 bench = typer.Typer(no_args_is_help=True, help="Measure evbench itself.")
 app.add_typer(recordings.events, name="events")
 app.add_typer(jobs.jobs, name="jobs")
-app.add_typer(boards, name="boards")
+app.add_typer(boards.boards, name="boards")
 app.add_typer(recordings.datasets, name="datasets")
 app.add_typer(bench, name="bench")
 
@@ -194,16 +193,6 @@ app.command()(recordings.voxel)
 
 
 # --- around it --------------------------------------------------------------------------------------------------------
-
-
-@boards.command("list")
-def boards_list(as_json: JsonOption = False) -> None:
-    """The bundled board profiles."""
-    from evbench.jobs import display, output
-    from evbench.profiles import list_boards
-
-    found = list_boards()
-    output.show({"boards": [b.model_dump(mode="json") for b in found]}, as_json, lambda _: display.boards_table(found))
 
 
 @bench.command("kernels")

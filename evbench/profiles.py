@@ -54,11 +54,12 @@ class Model(BaseModel):
 
 
 class Chip(Model):
-    """What the board is. `oversize` names the board profile that measures models too large for this one's flash."""
+    """What the board is. `port`: the folder of firmware/ports that runs on it, None where evbench has no firmware for
+    it; `oversize` names the board profile that measures models too large for this one's flash."""
 
     name: str
     chip: str
-    port: str
+    port: str | None = None
     core_hz: int = Field(gt=0)
     virtual: bool = False
     oversize: str | None = None
@@ -79,9 +80,10 @@ class FlashTool(Model):
 
 
 class Link(Model):
-    """The serial port: a device, or "auto"."""
+    """The serial port: a device, or "auto"; `uart`: the chip's peripheral at the other end."""
 
     port: str = "auto"
+    uart: str = "USART3"
     baud: int = Field(default=921_600, gt=0)
 
 

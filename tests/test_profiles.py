@@ -109,7 +109,7 @@ def test_a_missing_file_a_folder_and_a_binary_file_are_named(tmp_path: Path) -> 
 
 def test_an_unknown_name_suggests_the_nearest_bundled_one() -> None:
     with pytest.raises(ProfileError, match=r'Did you mean "virtual-h743"'):
-        load_board("virtual-h734")
+        load_board("virtual-hh743")
     with pytest.raises(ProfileError, match="Choose one of these or give the path"):
         load_board("zebra")
 

@@ -14,6 +14,8 @@ import numpy as np
 from cobs import cobs
 from numpy.typing import NDArray
 
+from evbench.boards.faults import explain
+
 MAX_PAYLOAD = 1024
 PROTOCOL_VERSION = 1
 
@@ -175,29 +177,10 @@ def parse_result(payload: bytes) -> Result:
     return Result(cycles, run_cycles, stack, overhead, np.frombuffer(payload, "<f4", n, _RESULT.size).copy())
 
 
-_CFSR_BITS = {
-    0: "instruction fetch from memory that may not execute",
-    1: "access to protected memory",
-    8: "instruction fetch from an address without memory",
-    9: "access to an address without memory",
-    10: "access to an address without memory (imprecise)",
-    16: "undefined instruction",
-    17: "jump to an even address",
-    18: "bad return from an exception",
-    19: "FPU used while it is off",
-    24: "unaligned access",
-    25: "division by zero",
-}
-
-
 def describe_fault(payload: bytes) -> str:
-    """What a FAULT frame says in words: causes of CFSR (Armv7-M manual B3.2.15), addresses, program counter."""
+    """What a FAULT frame says in words: causes, addresses, program counter."""
     if len(payload) != _FAULT.size:
         return "a fault report that cannot be read"
     cfsr, hfsr, mmfar, bfar, pc, lr = _FAULT.unpack(payload)
-    causes = [text for bit, text in _CFSR_BITS.items() if cfsr >> bit & 1]
-    if cfsr >> 9 & 1 and cfsr >> 15 & 1:
-        causes.append(f"address 0x{bfar:08x}")
-    if cfsr >> 1 & 1 and cfsr >> 7 & 1:
-        causes.append(f"address 0x{mmfar:08x}")
-    return f"{', '.join(causes) or f'CFSR 0x{cfsr:08x} HFSR 0x{hfsr:08x}'}, at pc 0x{pc:08x}, called from 0x{lr:08x}"
+    causes = explain(cfsr, hfsr, mmfar, bfar) or f"CFSR 0x{cfsr:08x} HFSR 0x{hfsr:08x}"
+    return f"{causes}, at pc 0x{pc:08x}, called from 0x{lr:08x}"

@@ -99,9 +99,9 @@ def arena_capacity(board: BoardProfile, scratch: int = 0) -> dict[str, int]:
 def _port(board: BoardProfile) -> Path:
     ports = resource("firmware") / "ports"
     known = sorted(path.parent.name for path in ports.glob("*/ev_start.c"))
-    if board.board.port not in known:
+    if board.board.port is None or board.board.port not in known:
         raise BuildError(
-            f"There is no firmware port '{board.board.port}'",
+            f"There is no firmware port '{board.board.port}'" if board.board.port else "evbench has no firmware for it",
             where=f"board profile '{board.id}', [board] port",
             remedy=f"Use one of: {', '.join(known)}",
         )

@@ -2,16 +2,13 @@
 
 from __future__ import annotations
 
-import threading
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from board_tools import MemoryLine, zig
+from board_tools import MemoryLine, build_image, running
 
-from evbench.boards.image import flash_segments
-from evbench.boards.virtual.flash_memory import FlashMemory
-from evbench.boards.virtual.machine import Machine, MemoryRegion
+from evbench.boards.virtual.machine import Machine
 from evbench.boards.virtual.runtime import build_runtime
 from evbench.profiles import BoardProfile, load_board
 
@@ -31,26 +28,18 @@ def native_cache(tmp_path_factory: pytest.TempPathFactory) -> Path:
 @pytest.fixture(scope="session")
 def exercise(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """firmware/exercise.c as an ELF file."""
-    elf = tmp_path_factory.mktemp("exercise") / "exercise.elf"
-    flags = ("-O2", "-ffreestanding", "-nostdlib", "-fno-sanitize=all", "-Wl,-e,main")
-    zig(*flags, f"-Wl,-T,{FIRMWARE / 'board.ld'}", FIRMWARE / "exercise.c", "-o", elf)
-    return elf
+    return build_image(FIRMWARE / "exercise.c", tmp_path_factory.mktemp("exercise") / "exercise.elf")
+
+
+@pytest.fixture(scope="session")
+def library(native_cache: Path) -> Path:
+    """The compiled part of virtual boards."""
+    return build_runtime(native_cache)
 
 
 @pytest.fixture
-def machine(profile: BoardProfile, exercise: Path, native_cache: Path) -> Iterator[tuple[Machine, MemoryLine]]:
+def machine(exercise: Path, library: Path) -> Iterator[tuple[Machine, MemoryLine]]:
     """A machine that runs firmware/exercise.c and has said that it is ready, and its line."""
-    memory = {name: MemoryRegion(r.origin, r.size, r.wait_states) for name, r in profile.memory.items()}
-    flash = {name: FlashMemory(memory[name].origin, memory[name].size) for name in ("flash", "qspi")}
-    for address, data in flash_segments(exercise, profile.memory):
-        flash["flash"].program(address, data + b"\xff" * (-len(data) % 32))
-    line = MemoryLine()
-    made = Machine(memory, line, flash, build_runtime(native_cache))
-    thread = threading.Thread(target=made.run)
-    thread.start()
-    try:
+    with running(exercise, library, "virtual-h743-qspi") as (made, line):
         assert line.read(1) == b"!"
         yield made, line
-    finally:
-        made.close()
-        thread.join()

@@ -9,7 +9,7 @@
 // table. Added here: branch prediction, the instruction cache, the data cache and the wait states behind them.
 // Caches are those of the STM32H743 (RM0433 section 2): 16 KiB each, lines of 32 bytes, instruction cache 2-way, data
 // cache 4-way; lines are replaced least recently used first in the instruction cache, in turn in the data cache.
-#include "block_timing.h"
+#include "attention.h"
 
 enum {
   EDGE_BITS = 16,
@@ -63,20 +63,16 @@ typedef struct {
 // Returns cost in sixteenths | instructions << 32 | branch << 48.
 typedef uint64_t (*edge_cost_fn)(uint32_t previous, uint32_t address, uint32_t size, uint32_t taken);
 typedef void (*plan_access_fn)(uint32_t pc, access_plan *plan);
-typedef int (*stop_fn)(uc_engine *);
-typedef int (*register_fn)(uc_engine *, int id, void *value);
 
 typedef struct {
   uint64_t cycles, instructions, blocks, mispredictions, instruction_misses, data_misses, data_accesses, edges;
-  volatile uint32_t stop_requested;
+  attention attention;
   uint32_t timed;
   uint32_t phase, layer_end, layer_end_seen;
   uint64_t phase_ends, phase_began, phase_miss_cycles, rate;
   uint32_t previous, previous_end, previous_branch;
   edge_cost_fn edge_cost;
-  stop_fn stop;
   plan_access_fn plan_access;
-  register_fn read_register;
   int32_t register_ids[CORE_REGISTERS];
   region regions[REGIONS];
   uint8_t predictor[PREDICTOR_ENTRIES];
@@ -108,18 +104,19 @@ EXPORT void block_timing_forget(block_timing *timing) {
   }
 }
 
-EXPORT void block_timing_init(block_timing *timing, edge_cost_fn edge_cost, stop_fn stop) {
+EXPORT void block_timing_init(block_timing *timing, edge_cost_fn edge_cost, stop_fn stop, register_fn read,
+                              const int32_t *mask_ids) {
   timing->edge_cost = edge_cost;
-  timing->stop = stop;
+  timing->attention = (attention){
+      .due = UINT64_MAX, .pending = NOTHING_PENDING, .running = NOTHING_PENDING, .stop = stop, .read_register = read};
+  for (uint32_t i = 0; i < MASK_REGISTERS; i++) timing->attention.mask_ids[i] = mask_ids[i];
   timing->timed = 1;
   block_timing_forget(timing);
 }
 
-// What the data-cache pass needs: how to learn an instruction's access, uc_reg_read, and Unicorn's names of r0 to r15.
-EXPORT void block_timing_accesses(block_timing *timing, plan_access_fn plan_access, register_fn read_register,
-                                  const int32_t *register_ids) {
+// What the data-cache pass needs: how to learn an instruction's access, and Unicorn's names of r0 to r15.
+EXPORT void block_timing_accesses(block_timing *timing, plan_access_fn plan_access, const int32_t *register_ids) {
   timing->plan_access = plan_access;
-  timing->read_register = read_register;
   for (uint32_t i = 0; i < CORE_REGISTERS; i++) timing->register_ids[i] = register_ids[i];
 }
 
@@ -155,7 +152,30 @@ EXPORT uint32_t block_timing_wants_accesses(const block_timing *timing) {
   return timing->phase == PHASE_MEASURING || timing->phase == PHASE_WARMING;
 }
 
-EXPORT void block_timing_request_stop(block_timing *timing, uint32_t requested) { timing->stop_requested = requested; }
+EXPORT void block_timing_request_stop(block_timing *timing, uint32_t requested) {
+  timing->attention.requested = requested;
+}
+
+// When to stop by itself: at a cycle, or as soon as an exception of priority `pending` may interrupt what runs.
+EXPORT void block_timing_watch(block_timing *timing, uint64_t due, int32_t pending, int32_t running,
+                               int32_t group_mask) {
+  timing->attention.due = due > UINT64_MAX / CYCLE_FRACTION ? UINT64_MAX : due * CYCLE_FRACTION;
+  timing->attention.pending = pending;
+  timing->attention.running = running;
+  timing->attention.group_mask = group_mask;
+}
+
+// Whether the machine was told to stop since the last call (1), or runs in circles (2).
+EXPORT uint32_t block_timing_take_stopped(block_timing *timing) {
+  uint32_t stopped = timing->attention.sleeping ? 2 : timing->attention.stopped;
+  timing->attention.stopped = timing->attention.sleeping = 0;
+  return stopped;
+}
+
+// Lets time pass while no instruction runs.
+EXPORT void block_timing_advance(block_timing *timing, uint64_t cycles) {
+  if (timing->timed) timing->cycles += cycles * CYCLE_FRACTION;
+}
 
 EXPORT uint64_t block_timing_cycles(const block_timing *timing) { return timing->cycles / CYCLE_FRACTION; }
 
@@ -270,18 +290,26 @@ static int next_phase(block_timing *timing, uint32_t address) {
 EXPORT void block_timing_block(uc_engine *uc, uint64_t where, uint32_t size, void *user) {
   block_timing *timing = user;
   uint32_t address = (uint32_t)where;
-  if (timing->stop_requested) {  // the block runs, and is counted, when the machine goes on
-    timing->stop(uc);
+  // A block before which the machine stops runs, and is counted, when it goes on.
+  if (attention_wanted(&timing->attention, uc, timing->cycles)) return;
+  if (timing->phase != PHASE_OFF && next_phase(timing, address)) {
+    timing->attention.stopped = 1;
+    timing->attention.stop(uc);
     return;
   }
-  if (timing->phase != PHASE_OFF && next_phase(timing, address)) {
-    timing->stop(uc);
-    return;
+  uint32_t taken = address != timing->previous_end;
+  edge *known = 0;
+  if (timing->timed) {
+    known = find_edge(timing, address, size, taken);
+    // An instruction that branches to itself goes on until an interrupt: the core may as well sleep.
+    if (address == timing->previous && known->instructions == 1) {
+      timing->attention.sleeping = 1;
+      timing->attention.stop(uc);
+      return;
+    }
   }
   timing->blocks++;
-  if (!timing->timed) return;
-  uint32_t taken = address != timing->previous_end;
-  edge *known = find_edge(timing, address, size, taken);
+  if (!known) return;
   timing->cycles += known->cost;
   timing->instructions += known->instructions;
   if (timing->phase == PHASE_RESTING || timing->phase == PHASE_WARMING) {
@@ -324,7 +352,7 @@ static void touch(block_timing *timing, uint32_t line, uint32_t write) {
 
 static uint32_t core_register(const block_timing *timing, uc_engine *uc, uint32_t number) {
   uint32_t value = 0;
-  timing->read_register(uc, timing->register_ids[number], &value);
+  timing->attention.read_register(uc, timing->register_ids[number], &value);
   return value;
 }
 

@@ -1,7 +1,7 @@
-"""The virtual STM32H743: Unicorn as a Cortex-M7 with memory, flash, registers, exceptions and counted cycles.
+"""The virtual STM32H7: Unicorn as a Cortex-M7 with memory, flash, registers, exceptions and counted cycles.
 
-Unicorn executes instructions; it has no vector table, no system control block and no time. These are added here: reset
-and faults enter and leave exceptions as the Armv7-M manual (B1.5) says, cycles come from block_timing.c and `timing`.
+Unicorn executes instructions; it has no vector table, no system control block and no time. These are added here:
+`exceptions` enters and leaves handlers, `schedule` says when, cycles come from block_timing.c and `timing`.
 """
 
 from __future__ import annotations
@@ -11,21 +11,25 @@ import queue
 import struct
 from collections.abc import Callable, Mapping
 from concurrent.futures import Future
-from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Protocol, TypeVar
+from typing import Any, TypeVar
 
 import unicorn as untyped_unicorn
 from unicorn import arm_const as arm
 from unicorn.unicorn_py3.unicorn import uclib
 
-from evbench.boards.virtual import peripherals as registers
 from evbench.boards.virtual.accesses import AccessPlan, access_plan
-from evbench.boards.virtual.exceptions import THUMB_STATE, Exceptions
+from evbench.boards.virtual.capture import Capture
+from evbench.boards.virtual.exceptions import THUMB_STATE, Exceptions, Fault
 from evbench.boards.virtual.flash_memory import FlashMemory
 from evbench.boards.virtual.instructions import Instruction, decode
-from evbench.boards.virtual.peripherals import BLOCKS, Peripherals
-from evbench.boards.virtual.runtime import Counters, Runtime
+from evbench.boards.virtual.interrupts import InterruptController
+from evbench.boards.virtual.parts import Chip, Line, MemoryRegion
+from evbench.boards.virtual.peripherals import Peripherals
+from evbench.boards.virtual.runtime import Callbacks, Counters, Runtime, Stop
+from evbench.boards.virtual.schedule import Schedule
+from evbench.boards.virtual.stm32h7 import REGISTERS, serial_port
+from evbench.boards.virtual.system_control import SystemControl
 from evbench.boards.virtual.timing import block_branch, edge_cost
 
 unicorn: Any = untyped_unicorn  # its own annotations are too incomplete to check against
@@ -39,8 +43,13 @@ FLASH_DATA_MISS = 24
 SRAM_MISS = 16
 """Core cycles to fill a cache line from AXI SRAM or SRAM1-3."""
 
-_USART_PAGE, _DWT_PAGE = 0x40004000, 0xE0001000
+_DWT_PAGE = 0xE0001000
+_PAGE_BYTES = 0x1000
 _NOWHERE = 0xFFFFFFFF
+_BITS_PER_BYTE = 10  # on a serial line, with start and stop bit
+_WAIT_FOR_INTERRUPT, _WAIT_FOR_EVENT, _YIELD = 0xBF30, 0xBF20, 0xBF10
+_MASK_REGISTERS = (arm.UC_ARM_REG_PRIMASK, arm.UC_ARM_REG_BASEPRI, arm.UC_ARM_REG_FAULTMASK)
+_IDLE_WAIT_S = 0.25
 _CORE_REGISTERS = (
     *range(arm.UC_ARM_REG_R0, arm.UC_ARM_REG_R0 + 13),
     arm.UC_ARM_REG_SP,
@@ -50,35 +59,12 @@ _CORE_REGISTERS = (
 _Result = TypeVar("_Result")
 
 
-class Line(Protocol):
-    """The far end of the serial port."""
-
-    def send(self, data: bytes) -> None:
-        """Takes bytes that firmware has sent."""
-
-    def receive(self) -> bytes:
-        """Waits a while for bytes for the firmware; returns none when there are none or `wake` was called."""
-
-    def wake(self) -> None:
-        """Ends a wait in `receive`, from another thread."""
-
-
-@dataclass(frozen=True, slots=True)
-class MemoryRegion:
-    """A region of the board profile. `wait_states`: cycles per missed cache line, 0 for what the chip's own memory
-    costs.
-    """
-
-    origin: int
-    size: int
-    wait_states: int = 0
-
-
 class Machine:
     """One board. `run` executes firmware until `close`.
 
-    flash: the contents of each region named in FLASH_REGIONS; library: the compiled runtime (`build_runtime`). `call`,
-    `close` and `counters` may be called from any thread, the methods below them only inside `call`.
+    flash: the contents of each region named in FLASH_REGIONS; library: the compiled runtime (`build_runtime`). log and
+    on_fault are told of registers that are not modelled and of faults. `call`, `close` and `counters` may be called
+    from any thread, the methods below them only inside `call`.
     """
 
     def __init__(
@@ -87,6 +73,9 @@ class Machine:
         line: Line,
         flash: Mapping[str, FlashMemory],
         library: Path,
+        chip: Chip = Chip(),  # noqa: B008 - frozen
+        log: Callable[[str], None] = lambda text: None,
+        on_fault: Callable[[Fault], None] = lambda fault: None,
     ) -> None:
         self._line = line
         self._flash = flash
@@ -96,18 +85,33 @@ class Machine:
         self._blocks: dict[tuple[int, int], list[Instruction]] = {}
         self._last_at: dict[int, list[Instruction]] = {}
         self._crash: BaseException | None = None
-        self._watch: tuple[int, list[tuple[int, int]]] | None = None
-        self._watch_hook: int | None = None
         self._access_hook: ctypes.c_size_t | None = None
-        self._captured = bytearray()
         self.idle = False
         self.blank = True
-        self._peripherals = Peripherals(self._ask_for_reset)
+        self._asleep = False
+        self.vectors = memory["flash"].origin
         self._uc = unicorn.Uc(unicorn.UC_ARCH_ARM, unicorn.UC_MODE_THUMB)
         self._uc.ctl_set_cpu_model(arm.UC_CPU_ARM_CORTEX_M7)
-        self._runtime = Runtime(self._price, self._exchange, uclib.uc_emu_stop, library)
-        self._runtime.set_accesses(self._plan_access, uclib.uc_reg_read, _CORE_REGISTERS)
-        self._exceptions = Exceptions(self._uc, self._peripherals)
+        self.capture = Capture(self._uc)
+        port = serial_port(chip.uart)
+        self._runtime = Runtime(
+            Callbacks(self._price, self._poll, self._interrupts_changed, self._read_other, self._write_other),
+            (uclib.uc_emu_stop, uclib.uc_reg_read),
+            _MASK_REGISTERS,
+            port.base,
+            _BITS_PER_BYTE * chip.core_hz // chip.baud,
+            library,
+        )
+        self._runtime.set_accesses(self._plan_access, _CORE_REGISTERS)
+        cycles, changed = lambda: self._runtime.cycles, self._interrupts_changed
+        controller = InterruptController()
+        control = SystemControl(controller, cycles, self._ask_for_reset, changed)
+        self.peripherals = Peripherals(control, cycles, changed, log)
+        self._control = control
+        self._exceptions = Exceptions(self._uc, control, controller, self._runtime.advance, on_fault)
+        self._schedule = Schedule(
+            self._runtime, controller, control, self.peripherals, chip.core_hz, port.exception, self._exchange
+        )
         self._map_memory(memory)
         self._map_registers()
         self._hook(unicorn.UC_HOOK_BLOCK, "block_timing_block")
@@ -127,13 +131,19 @@ class Machine:
                 self._runtime.add_region(index, region.origin, region.size, *misses)
 
     def _map_registers(self) -> None:
-        for base, size in BLOCKS:
-            self._uc.mmio_map(base, size, self._read_register, base, self._write_register, base)
-        for page, suffix in ((_USART_PAGE, ""), (_DWT_PAGE, "_dwt")):
-            read = self._runtime.function(f"serial_port_read{suffix}")
-            write = self._runtime.function(f"serial_port_write{suffix}")
-            user = self._runtime.port_pointer
-            _check(uclib.uc_mmio_map(self._uc._uch, page, 0x1000, read, user, write, user))
+        pages = (
+            (self._runtime.port_page, "port_page_read", "port_page_write", self._runtime.page_pointer),
+            (_DWT_PAGE, "serial_port_read_dwt", "serial_port_write_dwt", self._runtime.port_pointer),
+        )
+        for start, size in REGISTERS:
+            inside = sorted(page for page, *_ in pages if start <= page < start + size)
+            for page in (*inside, start + size):
+                if page > start:
+                    self._uc.mmio_map(start, page - start, self._read_register, start, self._write_register, start)
+                start = page + _PAGE_BYTES
+        for page, read, write, user in pages:
+            functions = (self._runtime.function(read), user, self._runtime.function(write), user)
+            _check(uclib.uc_mmio_map(self._uc._uch, page, _PAGE_BYTES, *functions))
 
     def _hook(self, kind: int, function: str) -> ctypes.c_size_t:
         """Hooks a C function of the runtime: no Python runs when it is called."""
@@ -166,6 +176,11 @@ class Machine:
         """What has been counted; needs no halt."""
         return self._runtime.counters()
 
+    @property
+    def locked_up(self) -> bool:
+        """Whether a fault happened where none can be handled."""
+        return self._exceptions.locked_up
+
     # --- while halted (inside `call`) ---
 
     def reset(self) -> None:
@@ -184,6 +199,14 @@ class Machine:
         self._runtime.forget()
         self._uc.ctl_flush_tb()
 
+    def write_memory(self, address: int, data: bytes) -> None:
+        """Writes memory of any kind, flash too, as a debug probe that loads an image does."""
+        for region in self._flash.values():
+            if region.contains(address, len(data)):
+                region.load(address, data)
+                return
+        self._uc.mem_write(address, data)
+
     def read_memory(self, address: int, length: int) -> bytes:
         return bytes(self._uc.mem_read(address, length))
 
@@ -198,25 +221,6 @@ class Machine:
         access is looked up.
         """
         self._runtime.sample_accesses(modelled, 1 if layer_end is None else layer_end & ~1)
-
-    def capture_at(self, address: int, outputs: list[tuple[int, int]]) -> None:
-        """A breakpoint at a function whose first argument is a layer: from now on, whenever it is reached, the bytes
-        (address, length) of that layer's output are appended to the capture. No outputs: the breakpoint is removed."""
-        if self._watch_hook is not None:
-            self._uc.hook_del(self._watch_hook)
-            self._watch_hook = None
-        self._watch = (address, outputs)
-        if outputs:
-            at = address & ~1
-            self._watch_hook = self._uc.hook_add(unicorn.UC_HOOK_CODE, self._on_watch, begin=at, end=at)
-        self._captured.clear()
-        self._uc.ctl_flush_tb()
-
-    def take_capture(self) -> bytes:
-        """What the breakpoint has gathered; the capture starts anew."""
-        data = bytes(self._captured)
-        self._captured.clear()
-        return data
 
     # --- running ---
 
@@ -234,7 +238,14 @@ class Machine:
                 start = self._power_on()
             if self.blank:
                 self._serve(self._calls.get())
+            elif self._asleep:
+                self._asleep = not self._schedule.sleep()
+                self.idle = self._asleep
             elif not self._sampling_changed:
+                self._schedule.serve()
+                if self._exceptions.deliver():
+                    start = int(self._uc.reg_read(arm.UC_ARM_REG_PC))
+                    self._schedule.update()
                 start = self._emulate(start)
             if self._crash is not None:
                 raise self._crash
@@ -268,20 +279,26 @@ class Machine:
 
     def _power_on(self) -> int:
         self._reset_wanted = False
-        self._exchange(0)
-        self._peripherals.reset()
+        self._asleep = False
+        self._exchange()
+        self._control.reset(self.vectors)
+        self.peripherals.reset()
         self._exceptions.reset()
         self._runtime.reset_port()
         stack, entry = self._vectors()
         self.blank = not self._is_bootable(stack, entry)
         self._uc.reg_write(arm.UC_ARM_REG_XPSR, THUMB_STATE)
+        for register in (arm.UC_ARM_REG_CONTROL, *_MASK_REGISTERS):
+            self._uc.reg_write(register, 0)
         self._uc.reg_write(arm.UC_ARM_REG_SP, stack)
         self._uc.reg_write(arm.UC_ARM_REG_LR, 0xFFFFFFFF)
+        self._uc.reg_write(arm.UC_ARM_REG_PC, entry)
+        self._schedule.reset()
         return int(entry)
 
     def _vectors(self) -> tuple[int, int]:
-        """Initial stack pointer and entry point, from the first two words of flash."""
-        stack, entry = struct.unpack("<2I", self._uc.mem_read(registers.VECTOR_TABLE, 8))
+        """Initial stack pointer and entry point, from the first two words of the vector table."""
+        stack, entry = struct.unpack("<2I", self._uc.mem_read(self.vectors, 8))
         return stack, entry
 
     def _is_bootable(self, stack: int, entry: int) -> bool:
@@ -292,12 +309,27 @@ class Machine:
 
     def _emulate(self, start: int) -> int:
         """Runs from `start` until something wants attention; returns where to go on."""
+        self._runtime.take_stop()
         try:
             self._uc.emu_start(start | 1, _NOWHERE)
+            pc = int(self._uc.reg_read(arm.UC_ARM_REG_PC))
+            stop = self._runtime.take_stop()
+            waits = stop is Stop.NO and self._follows(pc, _WAIT_FOR_INTERRUPT)
+            self._asleep = waits or stop is Stop.CIRCLES
         except unicorn.UcError as error:
-            self._exceptions.enter_fault(undefined=error.errno == unicorn.UC_ERR_INSN_INVALID)
-            self.blank |= self._exceptions.locked_up
+            pc = int(self._uc.reg_read(arm.UC_ARM_REG_PC))
+            hint = error.errno == unicorn.UC_ERR_INSN_INVALID and pc != start & ~1
+            if not (hint and self._follows(pc, _WAIT_FOR_EVENT, _YIELD)):  # Unicorn stops at these as at an error
+                self._exceptions.enter_fault()
+        self.blank |= self._exceptions.locked_up
         return int(self._uc.reg_read(arm.UC_ARM_REG_PC))
+
+    def _follows(self, pc: int, *hints: int) -> bool:
+        """Whether the instruction before `pc` is one of these."""
+        try:
+            return int.from_bytes(self._uc.mem_read(pc - 2, 2), "little") in hints
+        except unicorn.UcError:
+            return False
 
     # --- callbacks from Unicorn ---
 
@@ -317,19 +349,26 @@ class Machine:
     def _plan_access(self, pc: int) -> AccessPlan:
         return access_plan(bytes(self._uc.mem_read(pc, 4)), pc)
 
-    def _exchange(self, idle: int) -> None:
+    def _poll(self, idle: int) -> None:
         try:
-            sent = self._runtime.take()
-            if sent:
-                self._line.send(sent)
-            if idle:
-                self.idle = True
-                data = self._line.receive()
-                if data:
-                    self.idle = False
-                    self._runtime.receive(data)
+            self._exchange(_IDLE_WAIT_S if idle else None)
         except Exception as error:
             self._stop_with(error)
+
+    def _exchange(self, wait_s: float | None = None) -> None:
+        """Sends what firmware has sent, and, where a wait is given, takes what has arrived meanwhile."""
+        sent = self._runtime.take()
+        if sent:
+            self._line.send(sent)
+        if wait_s is not None:
+            self.idle = wait_s > 0
+            data = self._line.receive(wait_s)
+            if data:
+                self.idle = False
+                self._runtime.receive(data)
+
+    def _interrupts_changed(self) -> None:
+        self._schedule.update()
 
     def _stop_with(self, error: BaseException) -> None:
         self._crash = error
@@ -340,17 +379,23 @@ class Machine:
         self._uc.emu_stop()
 
     def _read_register(self, _uc: Any, offset: int, size: int, base: int) -> int:
-        address = base + offset
-        return self._peripherals.read(address & ~3) >> 8 * (address & 3) & ((1 << 8 * size) - 1)
+        return self._read_other(base + offset, size)
 
     def _write_register(self, _uc: Any, offset: int, size: int, value: int, base: int) -> None:
-        self._peripherals.write((base + offset) & ~3, value)
+        self._write_other(base + offset, size, value)
 
-    def _on_watch(self, uc: Any, _address: int, _size: int, _user: Any) -> None:
-        layer = uc.reg_read(arm.UC_ARM_REG_R0)
-        outputs = self._watch[1] if self._watch else []
-        if layer < len(outputs):
-            self._captured += uc.mem_read(*outputs[layer])
+    def _read_other(self, address: int, size: int) -> int:
+        try:
+            return self.peripherals.read(address & ~3) >> 8 * (address & 3) & ((1 << 8 * size) - 1)
+        except Exception as error:
+            self._stop_with(error)
+            return 0
+
+    def _write_other(self, address: int, size: int, value: int) -> None:
+        try:
+            self.peripherals.write(address, value, size)
+        except Exception as error:
+            self._stop_with(error)
 
 
 def _check(status: int) -> None:

@@ -1,107 +1,172 @@
-"""The registers of an STM32H743 that start-up code and drivers touch, as far as firmware can tell them from real ones.
+"""The registers of an STM32H7 that start-up code and drivers touch, as far as firmware can tell them from real ones.
 
-A register that is not listed keeps what was written to it. Addresses and bits: RM0433 (STM32H743 reference manual) and
-the Armv7-M architecture manual. USART3 and the DWT are answered by serial_port.c.
+Timers count, serial ports that lead nowhere are always ready to send, oscillators and regulators are ready as soon as
+they are switched on. Any other register keeps what was written to it and is named once in the log. Addresses and bits:
+RM0433 (STM32H743 reference manual). The serial port that is connected and the DWT are answered by serial_port.c.
 """
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Callable
 
-BLOCKS = (
-    (0x40000000, 0x4000),  # APB1 below the page of USART3
-    (0x40005000, 0x1B000),  # APB1 above it, APB2
-    (0x51000000, 0x100000),  # AXI interconnect
-    (0x52000000, 0x10000),  # AHB3: flash interface, QUADSPI
-    (0x58000000, 0x30000),  # APB4 and AHB4: SYSCFG, RCC, PWR, GPIO
-    (0x5C001000, 0x1000),  # DBGMCU
-    (0xE0000000, 0x1000),  # ITM
-    (0xE0002000, 0xFE000),  # system control space
-)
-"""Address and size of each stretch of registers answered here."""
+from evbench.boards.virtual.stm32h7 import BLOCK_BYTES, SERIAL_PORTS, TIMERS, kept, register_name
+from evbench.boards.virtual.system_control import BASE, SIZE, SystemControl
+from evbench.boards.virtual.system_timers import NEVER, Timer
 
-VECTOR_TABLE = 0x08000000
 RCC_CR = 0x58024400
 RCC_CFGR = 0x58024410
+RCC_D1CFGR = 0x58024418
+RCC_D2CFGR = 0x5802441C
 RCC_BDCR = 0x58024470
 RCC_CSR = 0x58024474
 PWR_CSR1 = 0x58024804
 PWR_D3CR = 0x58024818
 FLASH_ACR = 0x52002000
 QUADSPI_SR = 0x52005008
-CPUID = 0xE000ED00
-VTOR = 0xE000ED08
-AIRCR = 0xE000ED0C
-CFSR = 0xE000ED28
-HFSR = 0xE000ED2C
-MMFAR = 0xE000ED34
-BFAR = 0xE000ED38
-CCSIDR = 0xE000ED80
-CSSELR = 0xE000ED84
-CPACR = 0xE000ED88
-MPU_TYPE = 0xE000ED90
+SYSCFG_CCCSR = 0x58000420
+RNG_SR, RNG_DR = 0x48021804, 0x48021808
+RTC_ISR = 0x5800400C
+HSEM = range(0x58026400, 0x58026500)
 
 _RESET_VALUES = {
     RCC_CR: 0x00000083,
     FLASH_ACR: 0x00000037,
     PWR_D3CR: 0x00004000,
-    CPUID: 0x411FC271,  # Cortex-M7 r1p1, as in the STM32H743
-    VTOR: VECTOR_TABLE,
-    MPU_TYPE: 16 << 8,
 }
 _READY_BITS = ((0, 2), (7, 8), (12, 13), (16, 17), (24, 25), (26, 27), (28, 29))
 """Bits of RCC_CR: each oscillator's or PLL's ON bit and the READY bit that follows it."""
 _VOLTAGE_READY = 1 << 13
-_DATA_CACHE_SHAPE = 0xF00FE019  # 128 sets, 4 ways, 32-byte lines
-_INSTRUCTION_CACHE_SHAPE = 0xF01FE009  # 256 sets, 2 ways, 32-byte lines
-_AIRCR_KEY = 0x05FA0000
-_SYSTEM_RESET = 1 << 2
 _QUADSPI_TRANSFER_COMPLETE = 1 << 1
-_WRITE_ONE_TO_CLEAR = (CFSR, HFSR)
+_COMPENSATION_READY = 1 << 8
+_RANDOM_READY = 1
+_CALENDAR_READY = 0x67  # shift, write, init and synchronisation flags
+_SEMAPHORE_TAKEN = 1 << 31
+_SEND_READY = 1 << 6 | 1 << 7 | 1 << 21 | 1 << 22  # TC, TXE, TEACK, REACK
+_ISR_OFFSET = 0x1C
+_ANSWERED = (RNG_SR, RNG_DR, RTC_ISR)
+_TIMERS = {block.base: block for block in TIMERS.values()}
 
 
 class Peripherals:
-    """The register file. `on_reset` is called when firmware asks for a system reset."""
+    """All registers but those of the connected serial port and the DWT.
 
-    def __init__(self, on_reset: Callable[[], None]) -> None:
-        self._on_reset = on_reset
+    cycles: the core's cycle count; on_change: called when a timer's interrupt may have changed; log: told once of each
+    register that is not modelled.
+    """
+
+    def __init__(
+        self,
+        control: SystemControl,
+        cycles: Callable[[], int],
+        on_change: Callable[[], None],
+        log: Callable[[str], None],
+    ) -> None:
+        self._control = control
+        self._on_change = on_change
+        self._log = log
+        self._logged: set[int] = set()
         self._values: dict[int, int] = dict(_RESET_VALUES)
+        self._timers = {
+            base: Timer(block.bits, cycles, functools.partial(self._timer_ratio, block.bus))
+            for base, block in _TIMERS.items()
+        }
+        self._used: set[int] = set()
+        """Timers that firmware has written to, by address."""
+        self._serial = frozenset(port.base for port in SERIAL_PORTS.values())
+        self._random = 0x2545F491
 
     def reset(self) -> None:
         """All registers take their values after reset."""
         self._values = dict(_RESET_VALUES)
+        self._used.clear()
+        for timer in self._timers.values():
+            timer.reset()
+
+    def due(self) -> int:
+        """The cycle at which a timer next asks for its interrupt."""
+        return min((self._timers[base].due() for base in self._used), default=NEVER)
+
+    def lines(self) -> dict[int, bool]:
+        """Whether the timers in use ask for their interrupts, by exception; two timers may share one."""
+        asking: dict[int, bool] = {}
+        for base in self._used:
+            number = _TIMERS[base].exception
+            asking[number] = asking.get(number, False) or self._timers[base].asks()
+        return asking
+
+    # --- firmware's side ---
 
     def read(self, address: int) -> int:
         """The word at `address`, as firmware sees it."""
-        value = self._values.get(address, 0)
+        if BASE <= address < BASE + SIZE:
+            return self._control.read(address)
+        block = address & ~(BLOCK_BYTES - 1)
+        if block in self._timers:
+            return self._timers[block].read(address - block)
+        if block in self._serial and address - block == _ISR_OFFSET:
+            return _SEND_READY
+        return self._special(address, self._values.get(address, 0))
+
+    def write(self, address: int, value: int, size: int = 4) -> None:
+        """Firmware writes `size` bytes of a word; a part of a word leaves the rest as it is."""
+        word, lane = address & ~3, 8 * (address & 3)
+        in_control = BASE <= word < BASE + SIZE
+        if size < 4:
+            value = (value & (1 << 8 * size) - 1) << lane
+            if not in_control or self._control.keeps(word):
+                value |= self.read(word) & ~(((1 << 8 * size) - 1) << lane)
+        block = word & ~(BLOCK_BYTES - 1)
+        if in_control:
+            self._control.write(word, value)
+        elif block in self._timers:
+            self._used.add(block)
+            self._timers[block].write(word - block, value)
+            self._on_change()
+        else:
+            if block not in self._serial:
+                self._mention(word)
+            self._values[word] = value
+
+    def _special(self, address: int, value: int) -> int:
         if address == RCC_CR:
-            for on, ready in _READY_BITS:
-                value |= (value >> on & 1) << ready
-        elif address == RCC_CFGR:
-            value = (value & ~0x38) | (value & 7) << 3
-        elif address in (RCC_BDCR, RCC_CSR):
-            value |= (value & 1) << 1
-        elif address in (PWR_CSR1, PWR_D3CR):
-            value |= _VOLTAGE_READY
-        elif address == QUADSPI_SR:
-            value = _QUADSPI_TRANSFER_COMPLETE
-        elif address == CCSIDR:
-            value = _INSTRUCTION_CACHE_SHAPE if self._values.get(CSSELR, 0) & 1 else _DATA_CACHE_SHAPE
+            return value | sum((value >> on & 1) << ready for on, ready in _READY_BITS)
+        if address == RCC_CFGR:
+            return (value & ~0x38) | (value & 7) << 3
+        if address in (RCC_BDCR, RCC_CSR):
+            return value | (value & 1) << 1
+        if address in (PWR_CSR1, PWR_D3CR):
+            return value | _VOLTAGE_READY
+        if address == QUADSPI_SR:
+            return _QUADSPI_TRANSFER_COMPLETE
+        if address == SYSCFG_CCCSR:
+            return value | (value & 1) * _COMPENSATION_READY
+        if address == RNG_SR:
+            return _RANDOM_READY
+        if address == RNG_DR:
+            self._random = (self._random * 1664525 + 1013904223) & 0xFFFFFFFF  # the same numbers every time
+            return self._random
+        if address == RTC_ISR:
+            return value | _CALENDAR_READY
+        if address in HSEM:  # a semaphore that is read to take it is free; the other core is not modelled
+            return value | _SEMAPHORE_TAKEN | 0x300
+        self._mention(address)
         return value
 
-    def write(self, address: int, value: int) -> None:
-        """Firmware writes a word."""
-        if address == AIRCR and value & 0xFFFF0000 == _AIRCR_KEY and value & _SYSTEM_RESET:
-            self._on_reset()
-        elif address in _WRITE_ONE_TO_CLEAR:
-            self._values[address] = self._values.get(address, 0) & ~value
-        else:
-            self._values[address] = value
+    def _mention(self, address: int) -> None:
+        if not kept(address) and address not in (*_ANSWERED, *HSEM) and address not in self._logged:
+            self._logged.add(address)
+            self._log(f"{register_name(address)} is not modelled: it keeps what is written to it")
 
-    def raise_bits(self, address: int, bits: int) -> None:
-        """The core sets bits of a status register."""
-        self._values[address] = self._values.get(address, 0) | bits
+    def _timer_ratio(self, bus: int) -> float:
+        """Core cycles per tick of a timer's input (RM0433, 8.5.18): the bus clock, doubled where the bus is divided."""
+        domain = self._values.get(RCC_D2CFGR, 0)
+        core = _divider(self._values.get(RCC_D1CFGR, 0) & 15, 8)
+        divided = _divider(domain >> (4 if bus == 1 else 8) & 7, 4)
+        return core * max(1.0, divided / 2)
 
-    def force(self, address: int, value: int) -> None:
-        """The core sets a register."""
-        self._values[address] = value
+
+def _divider(field: int, first: int) -> float:
+    """A prescaler field: values below `first` divide by 1, the others by 2, 4, 8, 16, then 64 and up."""
+    steps = (2, 4, 8, 16, 64, 128, 256, 512)
+    return float(steps[field - first]) if field >= first else 1.0

@@ -34,7 +34,7 @@ class VirtualBoard:
     port: str
     process: subprocess.Popen[bytes]
     _channel: socket.socket
-    _errors: IO[bytes]
+    _errors: IO[bytes] | None
     _lock: threading.Lock = field(default_factory=threading.Lock)
 
     @property
@@ -42,7 +42,7 @@ class VirtualBoard:
         return self.process.poll() is None
 
     def status(self) -> dict[str, Any]:
-        """blank, idle, cycles, instructions and the other counters; answered also while the board computes."""
+        """blank, idle, locked_up, faults, cycles and the other counters; answered also while the board computes."""
         return self._request("status")[0]
 
     def reset(self) -> None:
@@ -117,7 +117,8 @@ class VirtualBoard:
         except subprocess.TimeoutExpired:
             self.process.kill()
             self.process.wait()
-        self._errors.close()
+        if self._errors:
+            self._errors.close()
 
     def _request(self, command: str, payload: bytes = b"", **arguments: Any) -> tuple[dict[str, Any], bytes]:
         try:
@@ -138,12 +139,15 @@ def default_cache() -> Path:
     return Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "evbench"
 
 
-def start_board(profile: BoardProfile, state: Path | None = None, cache: Path | None = None) -> VirtualBoard:
+def start_board(
+    profile: BoardProfile, state: Path | None = None, cache: Path | None = None, image: Path | None = None
+) -> VirtualBoard:
     """Starts the virtual board of a profile in a process of its own and waits until it has a port.
 
     state: the folder that keeps its flash between runs; without one the board starts blank. cache: the folder for the
-    compiled runtime. Raises BoardError when it does not start, or when another board uses that state, BuildError
-    without a compiler.
+    compiled runtime. image: a firmware file that runs at once; its faults and the registers it misses are written to
+    standard error. Raises BoardError when it does not start, or when another board uses that state, BuildError without
+    a compiler.
     """
     import evbench
 
@@ -154,10 +158,12 @@ def start_board(profile: BoardProfile, state: Path | None = None, cache: Path | 
         "owner": os.getpid(),
         "state": str(state.resolve()) if state else None,
         "library": str(build_runtime(cache or default_cache()).resolve()),
+        "chip": {"core_hz": profile.board.core_hz, "uart": profile.link.uart, "baud": profile.link.baud},
+        "image": str(image.resolve()) if image else None,
     }
     package_root = str(Path(evbench.__path__[0]).resolve().parent)
     path = os.pathsep.join(filter(None, (package_root, os.environ.get("PYTHONPATH"))))
-    errors = tempfile.TemporaryFile()  # noqa: SIM115 (it lives as long as the board)
+    errors = None if image else tempfile.TemporaryFile()  # noqa: SIM115 (it lives as long as the board)
     process = subprocess.Popen(
         [sys.executable, "-m", "evbench.boards.virtual.process", json.dumps(spec)],
         pass_fds=[theirs.fileno()],
@@ -182,11 +188,13 @@ def start_board(profile: BoardProfile, state: Path | None = None, cache: Path | 
     return VirtualBoard(greeting["port"], process, ours, errors)
 
 
-def _ended(process: subprocess.Popen[bytes], errors: IO[bytes]) -> BoardError:
+def _ended(process: subprocess.Popen[bytes], errors: IO[bytes] | None) -> BoardError:
     with contextlib.suppress(subprocess.TimeoutExpired):
         process.wait(_END_TIMEOUT_S)
-    errors.seek(0)
-    lines = errors.read().decode(errors="replace").strip().splitlines()
+    lines = []
+    if errors:
+        errors.seek(0)
+        lines = errors.read().decode(errors="replace").strip().splitlines()
     return BoardError(
         "The virtual board's process has ended",
         where=f"Exit status {process.returncode}{': ' + lines[-1] if lines else ''}",

@@ -19,12 +19,15 @@ import tty
 from pathlib import Path
 from typing import Any
 
+from evbench.boards.firmware_file import read_firmware
+from evbench.boards.virtual.exceptions import Fault
+from evbench.boards.virtual.fault_report import fault_report
 from evbench.boards.virtual.flash_memory import FlashMemory
-from evbench.boards.virtual.machine import FLASH_REGIONS, Machine, MemoryRegion
+from evbench.boards.virtual.machine import FLASH_REGIONS, Machine
 from evbench.boards.virtual.messages import receive_message, send_message
+from evbench.boards.virtual.parts import Chip, MemoryRegion
 from evbench.errors import EvbenchError
 
-_IDLE_WAIT_S = 0.25
 _OWNER_CHECK_S = 0.5
 _WRITE_PATIENCE_S = 1.0
 _READ_BYTES = 4096
@@ -50,9 +53,9 @@ class TerminalLine:
                 return
             view = view[os.write(self._master, view) :]
 
-    def receive(self) -> bytes:
-        """Waits without using the processor; returns no bytes now and then, and when woken."""
-        ready, _, _ = select.select([self._master, self._wake_read], [], [], _IDLE_WAIT_S)
+    def receive(self, wait_s: float) -> bytes:
+        """Waits without using the processor; returns no bytes when the time is over, and when woken."""
+        ready, _, _ = select.select([self._master, self._wake_read], [], [], wait_s)
         if self._wake_read in ready:
             os.read(self._wake_read, _READ_BYTES)
         return os.read(self._master, _READ_BYTES) if self._master in ready else b""
@@ -66,9 +69,10 @@ class TerminalLine:
 class Probe:
     """Serves the debug probe's requests: each names a method below and its arguments."""
 
-    def __init__(self, machine: Machine, flash: dict[str, FlashMemory]) -> None:
+    def __init__(self, machine: Machine, flash: dict[str, FlashMemory], faults: list[str]) -> None:
         self._machine = machine
         self._flash = flash
+        self._faults = faults
 
     def answer(self, header: dict[str, Any], payload: bytes) -> tuple[dict[str, Any], bytes]:
         """The reply to one request; a request that cannot be met is answered with a sentence under "error"."""
@@ -87,7 +91,8 @@ class Probe:
 
     def do_status(self, payload: bytes) -> dict[str, Any]:
         """Answered without halting the core, also while it computes."""
-        state = {"blank": self._machine.blank, "idle": self._machine.idle}
+        state: dict[str, Any] = {"blank": self._machine.blank, "idle": self._machine.idle}
+        state |= {"locked_up": self._machine.locked_up, "faults": len(self._faults)}
         return state | dataclasses.asdict(self._machine.counters())
 
     def do_erase(self, payload: bytes, address: int, length: int) -> dict[str, Any]:
@@ -123,10 +128,10 @@ class Probe:
         self._machine.call(lambda: self._machine.set_data_cache(on, layer_end))
 
     def do_capture(self, payload: bytes, address: int, outputs: list[tuple[int, int]]) -> None:
-        self._machine.call(lambda: self._machine.capture_at(address, outputs))
+        self._machine.call(lambda: self._machine.capture.start(address, outputs))
 
     def do_captured(self, payload: bytes) -> bytes:
-        return self._machine.call(self._machine.take_capture)
+        return self._machine.call(self._machine.capture.take)
 
 
 def _serve(channel: socket.socket, probe: Probe) -> None:
@@ -144,27 +149,53 @@ def _leave_with(owner: int) -> None:
     os._exit(0)
 
 
-def main(arguments: list[str]) -> None:
-    """Runs a board. Argument: JSON with `memory` (name: [origin, size, wait states]), `channel` (an inherited socket's
-    number), `owner` (the process to end with), `state` (a folder for the flash, or null), `library` (the runtime)."""
-    spec = json.loads(arguments[0])
-    channel = socket.socket(fileno=spec["channel"])
+def _made_machine(spec: dict[str, Any], line: TerminalLine) -> tuple[Machine, dict[str, FlashMemory], list[str]]:
+    """The machine that `main` was asked for, with its image loaded; the list gathers its faults as text."""
     memory = {name: MemoryRegion(*region) for name, region in spec["memory"].items()}
     state = Path(spec["state"]) if spec["state"] else None
+    flash = {
+        name: FlashMemory(region.origin, region.size, state / f"{name}.bin" if state else None)
+        for name, region in memory.items()
+        if name in FLASH_REGIONS
+    }
+    image = read_firmware(Path(spec["image"]), memory["flash"].origin) if spec["image"] else None
+    faults: list[str] = []
+
+    def on_fault(fault: Fault) -> None:
+        if image:
+            faults.append(fault_report(fault, image, machine.read_memory))
+            print(faults[-1], file=sys.stderr, flush=True)
+
+    def log(text: str) -> None:
+        if image:
+            print(text, file=sys.stderr, flush=True)
+
+    machine = Machine(memory, line, flash, Path(spec["library"]), Chip(**spec["chip"]), log, on_fault)
+    if image:
+        machine.vectors = image.vectors(memory)
+        for address, data in image.segments:
+            machine.write_memory(address, data)
+    return machine, flash, faults
+
+
+def main(arguments: list[str]) -> None:
+    """Runs a board.
+
+    Argument: JSON with `memory` (name: [origin, size, wait states]), `chip` (as in parts.py), `channel` (an inherited
+    socket's number), `owner` (the process to end with), `state` (a folder for the flash, or null), `library` (the
+    runtime), `image` (a firmware file to run at once, whose faults and unknown registers are reported, or null).
+    """
+    spec = json.loads(arguments[0])
+    channel = socket.socket(fileno=spec["channel"])
     try:
-        flash = {
-            name: FlashMemory(region.origin, region.size, state / f"{name}.bin" if state else None)
-            for name, region in memory.items()
-            if name in FLASH_REGIONS
-        }
         line = TerminalLine()
-        machine = Machine(memory, line, flash, Path(spec["library"]))
+        machine, flash, faults = _made_machine(spec, line)
     except EvbenchError as error:
         send_message(channel, {"error": error.what, "where": error.where, "remedy": error.remedy})
         return
     send_message(channel, {"port": line.port})
     threading.Thread(target=_leave_with, args=(spec["owner"],), daemon=True).start()
-    threading.Thread(target=_serve, args=(channel, Probe(machine, flash)), daemon=True).start()
+    threading.Thread(target=_serve, args=(channel, Probe(machine, flash, faults)), daemon=True).start()
     try:
         machine.run()
     finally:

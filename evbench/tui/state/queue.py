@@ -117,9 +117,10 @@ def _summary(recipe: Recipe) -> str:
 
 
 def board_choices() -> list[Choice]:
-    """The board profiles; virtual boards first, since they need no cable."""
+    """The boards that evbench has firmware for; virtual ones first, since they need no cable."""
     from evbench.profiles import list_boards
     from evbench.tui.dialogs import Choice
 
-    boards = sorted(list_boards(), key=lambda board: (not board.board.virtual, len(board.id)))
+    ported = [board for board in list_boards() if board.board.port]
+    boards = sorted(ported, key=lambda board: (not board.board.virtual, len(board.id)))
     return [Choice(board.id, board.id, board.board.name + ", modelled" * board.board.virtual) for board in boards]

@@ -124,14 +124,14 @@ def test_a_breakpoint_captures_each_layers_output_as_the_layer_ends(machine, exe
     with exercise.open("rb") as file:
         table = {s.name: s["st_value"] for s in ELFFile(file).get_section_by_name(".symtab").iter_symbols()}
     outputs = [(table["outputs"], 16), (table["outputs"] + 16, 16)]
-    board.call(lambda: board.capture_at(table["layer_done"], outputs))
+    board.call(lambda: board.capture.start(table["layer_done"], outputs))
     line.write(b"c")
     line.read(1)
-    assert board.call(board.take_capture) == bytes(range(32))
-    board.call(lambda: board.capture_at(0, []))
+    assert board.call(board.capture.take) == bytes(range(32))
+    board.call(lambda: board.capture.start(0, []))
     line.write(b"c")
     line.read(1)
-    assert board.call(board.take_capture) == b""
+    assert board.call(board.capture.take) == b""
 
 
 def test_a_program_that_is_erased_does_not_run_on(machine):

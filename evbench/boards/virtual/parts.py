@@ -1,0 +1,39 @@
+"""What a virtual board is made of besides its core: memory regions, what the chip's profile says, its serial line."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Protocol
+
+
+class Line(Protocol):
+    """The far end of the serial port."""
+
+    def send(self, data: bytes) -> None:
+        """Takes bytes that firmware has sent."""
+
+    def receive(self, wait_s: float) -> bytes:
+        """Waits at most so long for bytes for the firmware; returns none when there are none or `wake` was called."""
+
+    def wake(self) -> None:
+        """Ends a wait in `receive`, from another thread."""
+
+
+@dataclass(frozen=True, slots=True)
+class MemoryRegion:
+    """A region of the board profile. `wait_states`: cycles per missed cache line, 0 for what the chip's own memory
+    costs.
+    """
+
+    origin: int
+    size: int
+    wait_states: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class Chip:
+    """What of a board profile the core needs: cycles per second, the serial port that is connected, and its speed."""
+
+    core_hz: int = 480_000_000
+    uart: str = "USART3"
+    baud: int = 921_600
