@@ -57,7 +57,7 @@ def boards_run_image(
     else:
         print(
             f"{profile.board.name}: {run.instructions:,} instructions, {run.cycles:,} modelled cycles, "
-            f"{run.seconds:.3f} s at {profile.board.core_hz / 1e6:g} MHz, {run.faults} faults",
+            f"{run.seconds:.3f} s at {profile.board.core_hz / 1e6:g} MHz, {run.faults} fault{'s' * (run.faults != 1)}",
             file=sys.stderr if streams else sys.stdout,
         )
     if run.locked_up:

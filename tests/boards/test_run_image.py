@@ -113,6 +113,11 @@ def test_firmware_that_is_not_for_the_board_is_refused(tmp_path: Path, native_ca
         run_image(image, load_board("virtual-h743"), 0.1, cache=native_cache)
 
 
+def test_a_file_without_a_vector_table_is_refused(native_cache: Path) -> None:
+    with pytest.raises(BoardError, match="cannot start.*vector table at 0x08000000"):
+        run_image(ROOT / "README.md", load_board("virtual-h743"), 0.1, cache=native_cache)
+
+
 def test_a_serial_port_that_no_chip_has_is_refused(interrupts: Path, native_cache: Path) -> None:
     profile = load_board("virtual-h743")
     wrong = profile.model_copy(update={"link": profile.link.model_copy(update={"uart": "USART99"})})

@@ -26,7 +26,7 @@ from evbench.boards.virtual.flash_memory import FlashMemory
 from evbench.boards.virtual.machine import FLASH_REGIONS, Machine
 from evbench.boards.virtual.messages import receive_message, send_message
 from evbench.boards.virtual.parts import Chip, MemoryRegion
-from evbench.errors import EvbenchError
+from evbench.errors import BoardError, EvbenchError
 
 _OWNER_CHECK_S = 0.5
 _WRITE_PATIENCE_S = 1.0
@@ -175,6 +175,13 @@ def _made_machine(spec: dict[str, Any], line: TerminalLine) -> tuple[Machine, di
         machine.vectors = image.vectors(memory)
         for address, data in image.segments:
             machine.write_memory(address, data)
+        machine.reset()
+        if machine.blank:
+            raise BoardError(
+                "The firmware cannot start: stack and entry point lie outside memory",
+                where=f"{spec['image']}, vector table at 0x{machine.vectors:08x}",
+                remedy="Give firmware for this board; a binary must begin with its vector table",
+            )
     return machine, flash, faults
 
 
