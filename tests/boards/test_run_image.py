@@ -114,7 +114,7 @@ def test_firmware_that_is_not_for_the_board_is_refused(tmp_path: Path, native_ca
 
 
 def test_a_file_without_a_vector_table_is_refused(native_cache: Path) -> None:
-    with pytest.raises(BoardError, match="cannot start.*vector table at 0x08000000"):
+    with pytest.raises(BoardError, match=r"cannot start.*vector table at 0x08000000"):
         run_image(ROOT / "README.md", load_board("virtual-h743"), 0.1, cache=native_cache)
 
 
