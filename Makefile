@@ -1,6 +1,7 @@
 # make demo   sets everything up and takes the bundled data from recordings to cycles per layer
 # make test   sets everything up and runs every check
 # make bench  measures speed, as ratios against a reference in the same run
+# make pictures  draws the README's pictures of one window in every representation
 
 PYTHON ?= python3
 BIN := .venv/bin
@@ -8,7 +9,7 @@ INSTALL := $(BIN)/python -m pip install --quiet --disable-pip-version-check --co
 
 export GOMP_SPINCOUNT := 0
 
-.PHONY: demo test bench lint clean
+.PHONY: demo test bench lint pictures clean
 
 demo: .venv/installed
 	$(BIN)/evbench demo
@@ -24,6 +25,12 @@ lint: .venv/installed-dev
 
 bench: .venv/installed-dev
 	$(BIN)/pytest tests/benchmarks --benchmark-enable --benchmark-only
+
+pictures: .venv/installed
+	for kind in voxel bilinear frame time-surface; do \
+	  $(BIN)/evbench voxel assets/recordings/bar-clockwise.dat --window 16 --as $$kind --filter hot-pixels \
+	    --png assets/pictures/$$kind.png; \
+	done
 
 .venv/bin/python:
 	$(PYTHON) -m venv .venv

@@ -21,9 +21,24 @@ _ROOM_FOR_LINES = 34
 class FilterReport(Static):
     """Events before and after all filters, then what each did: a line for each on a tall screen, else run together."""
 
+    def __init__(self, *, id: str | None = None) -> None:
+        super().__init__(id=id)
+        self._recorded = 0
+        self._steps: tuple[FilterStep, ...] = ()
+        self._drawn_for = Size()
+
     def show(self, recorded: int, steps: tuple[FilterStep, ...]) -> None:
         """Show the steps behind a recording that had so many events."""
-        self.update(report(recorded, steps, self.app.size))
+        self._recorded, self._steps = recorded, steps
+        self._draw()
+
+    def on_resize(self) -> None:
+        if self._drawn_for != self.app.size:
+            self._draw()
+
+    def _draw(self) -> None:
+        self._drawn_for = self.app.size
+        self.update(report(self._recorded, self._steps, self._drawn_for))
 
 
 def report(recorded: int, steps: tuple[FilterStep, ...], size: Size) -> Text:
@@ -37,7 +52,7 @@ def report(recorded: int, steps: tuple[FilterStep, ...], size: Size) -> Text:
         for step in steps:
             text.append(f"  {step.settings.name} ", f"not bold {_DIM}")
             text.append(numbers.percent(step.kept), "not bold")
-            _add_hot(text, step, most=2)
+            _add_hot(text, step, "  ", most=2)
         return text
     text.append(f" behind {len(steps)} filter{'s' if len(steps) > 1 else ''}", f"not bold {_DIM}")
     for step in steps:
@@ -47,14 +62,14 @@ def report(recorded: int, steps: tuple[FilterStep, ...], size: Size) -> Text:
             "bold" if step.after < step.before else f"not bold {_DIM}",
         )
         text.append(f"{settings_text(step.settings)}", f"not bold {_DIM}")
-        _add_hot(text, step, most=max((size.width - 90) // 10, 3))
+        _add_hot(text, step, "\n  ", most=max((size.width - 80) // 10, 3))
     return text
 
 
-def _add_hot(text: Text, step: FilterStep, most: int) -> None:
+def _add_hot(text: Text, step: FilterStep, before: str, most: int) -> None:
     if step.settings.name != "hot-pixels":
         return
-    text.append(f"  {len(step.hot)} hot, masked", "not bold #ffb000")
+    text.append(f"{before}{len(step.hot)} hot, masked", "not bold #ffb000")
     for x, y in step.hot[:most]:
         text.append(f" ({x},{y})", "not bold")
     if len(step.hot) > most:
