@@ -6,7 +6,7 @@ from evbench.errors import BuildError
 from evbench.profiles import BoardProfile
 
 STACK_BYTES = 16 * 1024
-ARENAS = ("axi", "sram", "dtcm")  # regions for activations, in the order they are filled
+ARENAS = ("dtcm", "axi", "sram")  # regions for activations in the order they are filled: DTCM never waits for a cache
 REQUIRED = ("flash", "dtcm")
 
 

@@ -5,8 +5,10 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 
+import numpy as np
+
 from evbench.errors import ModelError
-from evbench.graph.model import Add, IntegerGraph
+from evbench.graph.model import Add, IntegerGraph, MaxPool2d, Operator
 
 ALIGNMENT = 32  # bytes: one cache line of the Cortex-M7
 
@@ -40,15 +42,24 @@ class MemoryPlan:
 
 @dataclass(frozen=True, slots=True)
 class _Buffer:
-    """Memory that one tensor, or several that follow each other in place, occupies from step `first` to `last`."""
+    """Memory that one tensor, or several that follow each other in place, occupies from step `first` to `last`.
+
+    `below`: a tensor that ends where this begins and may be written over from its first byte on.
+    """
 
     tensors: tuple[str, ...]
     bytes: int
     first: int
     last: int
+    below: str = ""
 
-    def meets(self, other: _Buffer) -> bool:
-        return self.first <= other.last and other.first <= self.last
+    def disturbs(self, offset: int, other: _Buffer, start: int) -> bool:
+        """Whether the two, at `offset` and `start`, would overwrite each other."""
+        together = self.first <= other.last and other.first <= self.last
+        apart = offset + self.bytes <= start or start + other.bytes <= offset
+        follows = self.below in other.tensors and other.last == self.first and offset <= start
+        precedes = other.below in self.tensors and self.last == other.first and start <= offset
+        return together and not (apart or follows or precedes)
 
 
 def lifetimes(graph: IntegerGraph, keep_inputs: bool) -> dict[str, tuple[int, int]]:
@@ -76,8 +87,9 @@ def _lasting(graph: IntegerGraph) -> set[str]:
 def plan_memory(graph: IntegerGraph, capacity: Mapping[str, int]) -> MemoryPlan:
     """Place every tensor in the regions of `capacity` (name -> bytes), filled in their order, without overlap.
 
-    An addition whose operand is not read again writes its result in that operand's place. The input keeps its memory to
-    itself when there is room. Raises ModelError naming the layer with the largest need when the tensors do not fit.
+    An addition whose operand is not read again writes its result in that operand's place; a pooling that reads ahead of
+    what it writes may begin its output where its input begins, or before. The input keeps its memory to itself when
+    there is room. Raises ModelError naming the layer with the largest need when the tensors do not fit.
     """
     for keep_inputs in (True, False):
         buffers = _buffers(graph, lifetimes(graph, keep_inputs))
@@ -85,8 +97,8 @@ def plan_memory(graph: IntegerGraph, capacity: Mapping[str, int]) -> MemoryPlan:
         found = [plan for plan in plans if plan is not None]
         if found:
             placements, peak = min(found, key=lambda plan: [plan[1][region] for region in reversed(list(capacity))])
-            return MemoryPlan(placements, peak, _live(graph, buffers), keep_inputs)
-    live = _live(graph, _buffers(graph, lifetimes(graph, keep_inputs=False)))
+            return MemoryPlan(placements, peak, _live(graph, buffers, placements), keep_inputs)
+    live = _needed(graph, _buffers(graph, lifetimes(graph, keep_inputs=False)))
     worst = max(live, key=lambda name: live[name])
     room = ", ".join(f"{region} {size:,}" for region, size in capacity.items())
     raise ModelError(
@@ -116,15 +128,32 @@ def _buffers(graph: IntegerGraph, lives: Mapping[str, tuple[int, int]]) -> list[
                 members[operator.output] = members[name]
                 break
     chains = {id(chain): chain for chain in members.values()}
+    below = {operator.output: operator.inputs[0] for operator in graph.operators if reads_ahead(graph, operator)}
     return [
         _Buffer(
             tuple(chain),
             -(-graph.tensors[chain[0]].bytes // ALIGNMENT) * ALIGNMENT,
             min(lives[name][0] for name in chain),
             max(lives[name][1] for name in chain),
+            below.get(chain[0], ""),
         )
         for chain in chains.values()
     ]
+
+
+def reads_ahead(graph: IntegerGraph, operator: Operator) -> bool:
+    """Whether an operator never reads what lies before its own output, when both begin at one address.
+
+    So for poolings, which go through their output pixel by pixel, when no window begins before the pixel it makes.
+    """
+    if not isinstance(operator, MaxPool2d):
+        return False
+    width = graph.tensors[operator.inputs[0]].shape[2]
+    _, rows, columns = graph.tensors[operator.output].shape
+    top = np.maximum(0, np.arange(rows) * operator.stride[0] - operator.padding[0])
+    left = np.maximum(0, np.arange(columns) * operator.stride[1] - operator.padding[1])
+    begins = top[:, None] * width + left
+    return bool((begins >= np.arange(rows * columns).reshape(rows, columns)).all())
 
 
 def _place(buffers: list[_Buffer], capacity: Mapping[str, int]) -> tuple[dict[str, Placement], dict[str, int]] | None:
@@ -145,18 +174,29 @@ def _place(buffers: list[_Buffer], capacity: Mapping[str, int]) -> tuple[dict[st
 
 
 def _lowest_gap(buffer: _Buffer, taken: list[tuple[int, _Buffer]]) -> int:
-    offset = 0
-    for start, other in sorted(taken, key=lambda entry: entry[0]):
-        if other.meets(buffer):
-            if offset + buffer.bytes <= start:
-                break
-            offset = max(offset, start + other.bytes)
-    return offset
+    """The lowest offset at which a buffer disturbs none that is placed: 0, or where another begins or ends."""
+    offsets = {0, *(start for start, _ in taken), *(start + other.bytes for start, other in taken)}
+    return next(o for o in sorted(offsets) if not any(buffer.disturbs(o, other, start) for start, other in taken))
 
 
-def _live(graph: IntegerGraph, buffers: list[_Buffer]) -> dict[str, int]:
-    """Bytes that must be held at once while each layer runs."""
+def _needed(graph: IntegerGraph, buffers: list[_Buffer]) -> dict[str, int]:
+    """Bytes that each layer needs at once, wherever they may lie."""
     return {
         operator.name: sum(buffer.bytes for buffer in buffers if buffer.first <= step <= buffer.last)
         for step, operator in enumerate(graph.operators)
     }
+
+
+def _live(graph: IntegerGraph, buffers: list[_Buffer], placements: Mapping[str, Placement]) -> dict[str, int]:
+    """Bytes that are held at once while each layer runs; what lies in one place counts once."""
+    live = {}
+    for step, operator in enumerate(graph.operators):
+        places = [placements[buffer.tensors[0]] for buffer in buffers if buffer.first <= step <= buffer.last]
+        end = total = 0
+        region = ""
+        for place in sorted(places, key=lambda place: (place.region, place.offset)):
+            end = end if place.region == region else 0
+            total += max(0, place.offset + place.bytes - max(end, place.offset))
+            end, region = max(end, place.offset + place.bytes), place.region
+        live[operator.name] = total
+    return live

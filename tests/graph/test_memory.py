@@ -9,8 +9,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from evbench.errors import ModelError
-from evbench.graph.memory import ALIGNMENT, lifetimes, plan_memory
-from evbench.graph.model import Add, DType, GlobalAveragePool, IntegerGraph, Operator, Tensor
+from evbench.graph.memory import ALIGNMENT, lifetimes, plan_memory, reads_ahead
+from evbench.graph.model import Add, DType, GlobalAveragePool, IntegerGraph, MaxPool2d, Operator, Tensor
 from tests.graph.networks import random_graph, residual_graph
 
 BOARD = {"axi": 512 * 1024, "sram": 288 * 1024, "dtcm": 96 * 1024}
@@ -19,7 +19,7 @@ BOARD = {"axi": 512 * 1024, "sram": 288 * 1024, "dtcm": 96 * 1024}
 @st.composite
 def branching_graphs(draw: st.DrawFn) -> IntegerGraph:
     """Chains and additions of tensors of arbitrary age; only shapes and lifetimes mean anything."""
-    tensors = {"input": Tensor("input", (draw(st.integers(1, 900)), 2, 2), DType.U8)}
+    tensors = {"input": Tensor("input", (draw(st.integers(1, 900)), 4, 4), DType.U8)}
     operators: list[Operator] = []
     for index in range(draw(st.integers(1, 14))):
         name = f"t{index}"
@@ -29,6 +29,10 @@ def branching_graphs(draw: st.DrawFn) -> IntegerGraph:
             second = draw(st.sampled_from(mates))
             operators.append(Add(f"layer{index}", (known, second), name, relu=False))
             tensors[name] = Tensor(name, tensors[known].shape, DType.U8)
+        elif tensors[known].shape[1] > 1 and draw(st.booleans()):
+            channels, height, width = tensors[known].shape
+            operators.append(MaxPool2d(f"layer{index}", (known,), name, (2, 2), (2, 2), (0,) * 4))
+            tensors[name] = Tensor(name, (channels, height // 2, width // 2), DType.U8)
         else:
             operators.append(GlobalAveragePool(f"layer{index}", (known,), name))
             tensors[name] = Tensor(name, (draw(st.integers(1, 900)), 1, 1), DType.U8)
@@ -46,6 +50,7 @@ def assert_sound(graph: IntegerGraph, capacity: dict[str, int]) -> None:
         for name in op.inputs
         if lives[name][1] == step and name not in graph.outputs
     }
+    pooled = {(op.inputs[0], op.output) for op in graph.operators if reads_ahead(graph, op)}
     assert plan.placements.keys() == lives.keys()
     for name, place in plan.placements.items():
         assert place.offset % ALIGNMENT == 0
@@ -55,7 +60,10 @@ def assert_sound(graph: IntegerGraph, capacity: dict[str, int]) -> None:
         together = lives[one][0] <= lives[other][1] and lives[other][0] <= lives[one][1]
         a, b = plan.placements[one], plan.placements[other]
         overlap = a.region == b.region and a.offset < b.offset + b.bytes and b.offset < a.offset + a.bytes
-        if together and overlap:
+        if together and overlap and (one, other) in pooled:
+            assert lives[one][1] == lives[other][0]
+            assert b.offset <= a.offset
+        elif together and overlap:
             assert frozenset((one, other)) in in_place
             assert a == b
 
@@ -84,6 +92,32 @@ def test_an_addition_takes_the_place_of_an_operand_read_for_the_last_time() -> N
         if isinstance(operator, Add):
             places = [plan.placements[name] for name in operator.inputs]
             assert plan.placements[operator.output] in places
+
+
+def test_a_pooling_writes_over_what_it_has_read_and_saves_its_outputs_bytes() -> None:
+    shapes = {"input": (8, 32, 32), "a": (64, 16, 16), "b": (64, 8, 8), "c": (16, 1, 1)}
+    tensors = {name: Tensor(name, shape, DType.U8) for name, shape in shapes.items()}
+    operators = (
+        GlobalAveragePool("first", ("input",), "a"),  # only shapes and lifetimes mean anything
+        MaxPool2d("pool", ("a",), "b", (2, 2), (2, 2), (0, 0, 0, 0)),
+        GlobalAveragePool("last", ("b",), "c"),
+    )
+    plan = plan_memory(IntegerGraph("pooled", tensors, operators, ("input",), ("c",)), {"only": 10**6})
+    assert plan.placements["b"].offset <= plan.placements["a"].offset
+    assert plan.live["pool"] == plan.peak["only"] == tensors["input"].bytes + tensors["a"].bytes
+
+
+@pytest.mark.parametrize(
+    ("kernel", "stride", "padding", "ahead"),
+    [(2, 2, 0, True), (3, 2, 1, True), (3, 2, 0, True), (2, 1, 0, True), (3, 1, 1, False), (5, 2, 2, False)],
+)
+def test_poolings_whose_windows_reach_back_keep_a_place_of_their_own(
+    kernel: int, stride: int, padding: int, ahead: bool
+) -> None:
+    side = (9 + 2 * padding - kernel) // stride + 1
+    tensors = {"a": Tensor("a", (3, 9, 9), DType.U8), "b": Tensor("b", (3, side, side), DType.U8)}
+    pool = MaxPool2d("pool", ("a",), "b", (kernel, kernel), (stride, stride), (padding,) * 4)
+    assert reads_ahead(IntegerGraph("pool", tensors, (pool,), ("a",), ("b",)), pool) is ahead
 
 
 def test_the_input_gives_up_its_memory_when_there_is_no_room() -> None:
