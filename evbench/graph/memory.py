@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 
@@ -85,7 +86,9 @@ def _lasting(graph: IntegerGraph) -> set[str]:
 
 
 def plan_memory(graph: IntegerGraph, capacity: Mapping[str, int]) -> MemoryPlan:
-    """Place every tensor in the regions of `capacity` (name -> bytes), filled in their order, without overlap.
+    """Place every tensor in the regions of `capacity` (name -> bytes), the fastest first, without overlap.
+
+    Of several ways to place them the one is taken that reads and writes most in the first regions.
 
     An addition whose operand is not read again writes its result in that operand's place; a pooling that reads ahead of
     what it writes may begin its output where its input begins, or before. The input keeps its memory to itself when
@@ -96,7 +99,8 @@ def plan_memory(graph: IntegerGraph, capacity: Mapping[str, int]) -> MemoryPlan:
         plans = [_place(sorted(buffers, key=order), capacity) for order in _ORDERS]
         found = [plan for plan in plans if plan is not None]
         if found:
-            placements, peak = min(found, key=lambda plan: [plan[1][region] for region in reversed(list(capacity))])
+            traffic = _traffic(graph)
+            placements, peak = min(found, key=lambda plan: _cost(plan, traffic))
             return MemoryPlan(placements, peak, _live(graph, buffers, placements), keep_inputs)
     live = _needed(graph, _buffers(graph, lifetimes(graph, keep_inputs=False)))
     worst = max(live, key=lambda name: live[name])
@@ -108,11 +112,28 @@ def plan_memory(graph: IntegerGraph, capacity: Mapping[str, int]) -> MemoryPlan:
     )
 
 
+_Placed = tuple[dict[str, Placement], dict[str, int]]  # every tensor's place, and the size each region needs
+
 _ORDERS: tuple[Callable[[_Buffer], tuple[int, ...]], ...] = (
     lambda buffer: (-buffer.bytes, buffer.first),
     lambda buffer: (-buffer.bytes * (buffer.last - buffer.first + 1), buffer.first),
     lambda buffer: (buffer.first, -buffer.bytes),
+    lambda buffer: (buffer.last - buffer.first, -buffer.bytes),
 )
+
+
+def _traffic(graph: IntegerGraph) -> dict[str, int]:
+    """Bytes written and read of each tensor in one run."""
+    uses = Counter(name for operator in graph.operators for name in (*operator.inputs, operator.output))
+    return {name: uses[name] * tensor.bytes for name, tensor in graph.tensors.items()}
+
+
+def _cost(plan: _Placed, traffic: Mapping[str, int]) -> tuple[list[int], list[int]]:
+    """What makes a plan worse than another: traffic beyond the first region, beyond the second …, then their size."""
+    placements, peak = plan
+    regions = list(peak)
+    moved = [sum(traffic[name] for name, place in placements.items() if place.region == region) for region in regions]
+    return [sum(moved[number:]) for number in range(1, len(regions))], [peak[region] for region in reversed(regions)]
 
 
 def _buffers(graph: IntegerGraph, lives: Mapping[str, tuple[int, int]]) -> list[_Buffer]:
@@ -156,7 +177,7 @@ def reads_ahead(graph: IntegerGraph, operator: Operator) -> bool:
     return bool((begins >= np.arange(rows * columns).reshape(rows, columns)).all())
 
 
-def _place(buffers: list[_Buffer], capacity: Mapping[str, int]) -> tuple[dict[str, Placement], dict[str, int]] | None:
+def _place(buffers: list[_Buffer], capacity: Mapping[str, int]) -> _Placed | None:
     """Put buffers one after the other at the lowest free offset of the first region with room; None if one has none."""
     placed: dict[str, list[tuple[int, _Buffer]]] = {region: [] for region in capacity}
     placements: dict[str, Placement] = {}

@@ -158,11 +158,12 @@ def test_a_float_network_with_weights_in_external_flash_pays_for_reading_them(na
 
 
 def test_sampled_misses_come_close_to_all_misses(native_cache, build_of):
-    graph = random_graph(8, size=(64, 64), width=16)
+    graph = random_graph(8, size=(96, 96), width=16)
     build = build_of(graph)
     (window,) = windows_for(graph, 1)
     with open_board(load_board("virtual-h743"), cache=native_cache) as session:
         session.flash(build)
+        session.run_window(window, 5)  # instructions are in their cache from here on
         plain = session.run_window(window, 5).result.cycles
         session.virtual.set_data_cache(True, build.symbols["ev_layer_done"][0])
         sampled = session.run_window(window, 5).result.cycles - plain

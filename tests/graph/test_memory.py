@@ -129,13 +129,17 @@ def test_the_input_gives_up_its_memory_when_there_is_no_room() -> None:
     assert_sound(graph, {"axi": full.bytes - ALIGNMENT})
 
 
-def test_regions_are_filled_in_their_order() -> None:
+def test_the_first_region_holds_everything_it_has_room_for() -> None:
     graph = random_graph(0)
-    need = graph.tensors["input"].bytes
-    plan = plan_memory(graph, {"small": need, "large": 10**6})
-    assert plan.placements["input"].region == "small"
-    assert plan.peak["small"] == need
-    assert plan.peak["large"] > 0
+    plan = plan_memory(graph, {"enough": 10**6, "more": 10**6})
+    assert plan.peak["more"] == 0
+
+
+def test_a_fast_region_too_small_for_all_holds_what_is_written_and_read_most() -> None:
+    graph = random_graph(0)
+    plan = plan_memory(graph, {"fast": 64 * 1024, "large": 10**6})
+    assert plan.placements["input"].region == "large"
+    assert all(place.region == "fast" for name, place in plan.placements.items() if name != "input")
 
 
 def test_activations_that_do_not_fit_name_the_layer_and_the_bytes() -> None:
