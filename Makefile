@@ -42,7 +42,7 @@ pictures: .venv/installed
 
 .venv/installed-dev: pyproject.toml constraints.txt | .venv/bin/python
 	@echo "Installing evbench and its checks into .venv (a few minutes the first time)"
-	$(INSTALL) --editable '.[dev,dask,serve,tonic]'
+	$(INSTALL) --editable '.[dev,dask,ros,serve,tonic]'
 	@touch $@ .venv/installed
 
 clean:

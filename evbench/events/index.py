@@ -43,9 +43,11 @@ class RecordingIndex:
 
 
 def index_path(recording: Path, cache: Path) -> Path:
-    """Where the index of a recording lies within `cache`: named by the file's path, size and time of change."""
-    status = recording.stat()
-    name = f"{_VERSION} {recording.resolve()} {status.st_size} {status.st_mtime_ns}"
+    """Where the index of a recording lies within `cache`: named by path, size and time of change of the file, or of
+    the files in the folder."""
+    files = sorted(recording.iterdir()) if recording.is_dir() else [recording]
+    changes = [f"{file.stat().st_size} {file.stat().st_mtime_ns}" for file in files]
+    name = " ".join([str(_VERSION), str(recording.resolve()), *changes])
     return cache / f"{hashlib.sha256(name.encode()).hexdigest()[:32]}.events-index.npz"
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -19,6 +20,7 @@ from evbench.events.decoders import (
     nmnist,
     numpy_file,
     prophesee_raw,
+    rosbag,
 )
 from evbench.events.decoders.source import Source, read_head
 from evbench.events.index import RecordingIndex, index_path, load_index, save_index
@@ -26,6 +28,11 @@ from evbench.events.stream import EventStream, SensorGeometry
 from evbench.events.windows import Window, first_window_start, join, windows_of_chunks
 
 _SNIFF_BYTES = 1 << 14
+
+
+def _begins_with(magic: bytes, head: bytes) -> bool:
+    return head.startswith(magic)
+
 
 _OPENERS: tuple[tuple[Callable[[bytes], bool], Callable[[Path], Source]], ...] = (
     (lambda head: head.startswith(aedat2.MAGIC), aedat2.open_aedat2),
@@ -36,6 +43,7 @@ _OPENERS: tuple[tuple[Callable[[bytes], bool], Callable[[Path], Source]], ...] =
     (lambda head: head.startswith(numpy_file.NPY_MAGIC), numpy_file.open_npy),
     (lambda head: head.startswith(numpy_file.NPZ_MAGIC), numpy_file.open_npz),
     (prophesee_raw.looks_like_raw, prophesee_raw.open_raw),
+    *((partial(_begins_with, magic), partial(rosbag.open_bag, form=form)) for form, magic in rosbag.MAGICS.items()),
     (dat.looks_like_dat, dat.open_dat),
     (csv.looks_like_csv, csv.open_csv),
     # Last, because it has no magic and goes by plausibility.
@@ -44,19 +52,21 @@ _OPENERS: tuple[tuple[Callable[[bytes], bool], Callable[[Path], Source]], ...] =
 
 
 FORMATS = (
-    "AEDAT 2.0, 3.1 or 4.0, Prophesee RAW (EVT2, EVT2.1, EVT3) or DAT, Event Stream 2, HDF5, NPZ, NPY, N-MNIST, or CSV "
-    "with a header line"
+    "AEDAT 2.0, 3.1 or 4.0, Prophesee RAW (EVT2, EVT2.1, EVT3) or DAT, Event Stream 2, HDF5, NPZ, NPY, N-MNIST, a bag "
+    "of ROS 1 or 2 with events, or CSV with a header line"
 )
 """What evbench reads, for people."""
 
 
 def open_recording(path: str | Path, *, cache: Path | None = None) -> Recording:
-    """The recording in a file of one of `FORMATS`, told apart by content.
+    """The recording in a file of one of `FORMATS`, told apart by content, or in a folder that ROS 2 wrote.
 
     `cache` is a folder that keeps an index of the recording, so that counts and a seek to a time cost no second pass
     over a long file. Raises RecordingError when the file cannot be read, is empty or has no format that evbench knows.
     """
     path = Path(path)
+    if (path / rosbag.METADATA).is_file():
+        return Recording(path, rosbag.open_bag(path, rosbag.ROS2_FOLDER), cache)
     if path.is_dir():
         raise RecordingError("A recording is a file", where=str(path), remedy="Name one file of this folder")
     head = read_head(path, _SNIFF_BYTES)

@@ -3,5 +3,8 @@
 from __future__ import annotations
 
 SUFFIXES = frozenset(
-    {".aedat", ".aedat4", ".dat", ".raw", ".es", ".h5", ".hdf5", ".npz", ".npy", ".csv", ".bin", ".bs2"}
+    {
+        *(".aedat", ".aedat4", ".dat", ".raw", ".es", ".h5", ".hdf5", ".npz", ".npy", ".csv", ".bin", ".bs2"),
+        *(".bag", ".db3", ".mcap"),
+    }
 )

@@ -12,7 +12,7 @@ begins nowhere but at the beginning of a recording.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterable, Iterator
 from itertools import pairwise
 from pathlib import Path
 from typing import NamedTuple
@@ -54,16 +54,29 @@ class _State(NamedTuple):
 
 def evt3_chunks(path: Path, cursor: Cursor, note: Note) -> Iterator[RawChunk]:
     """The events of EVT 3.0 words from `cursor` on: (offset,) or one that a chunk has."""
-    offset, state = cursor[0], _State(*cursor[1:])
+    blocks = fixed_records(path, cursor[0], 2, note)
+    yield from evt3_events(blocks, cursor[1:], note, lambda at, word: f"at byte {at + 2 * word}")
+
+
+def evt3_events(
+    blocks: Iterable[tuple[int, bytes]], known: Cursor, note: Note, place: Callable[[int, int], str]
+) -> Iterator[RawChunk]:
+    """The events of blocks of EVT 3.0 words that follow each other, each with a number that says where it begins.
+
+    known: what a chunk's cursor has behind that number, where reading goes on at that chunk; place: where a word of a
+    block is, in words for people, given the number of the block and that of the word.
+    """
+    state = _State(*known)
     decoder = _decoder_in(state)
-    strange = first_strange = early = 0
-    for at, block in fixed_records(path, offset, 2, note):
+    strange = early = 0
+    first_strange = ""
+    for at, block in blocks:
         words = np.frombuffer(block, "<u2")
         upper = (words >> np.uint16(8)).astype(np.uint8)
         kinds = (upper >> np.uint8(4)).tobytes()
         if any(kind in kinds for kind in _UNKNOWN):
             unknown = np.isin(np.frombuffer(kinds, np.uint8), _UNKNOWN)
-            first_strange = first_strange if strange else at + 2 * int(unknown.argmax())
+            first_strange = first_strange or place(at, int(unknown.argmax()))
             strange += int(np.count_nonzero(unknown))
         without = _without_state(kinds, state)
         early += len(without)
@@ -81,7 +94,7 @@ def evt3_chunks(path: Path, cursor: Cursor, note: Note) -> Iterator[RawChunk]:
     if early:
         note(f"{early} event words precede the first time, row or vector base and were dropped")
     if strange:
-        note(f"{strange} words are of no known type and were skipped; the first is at byte {first_strange}")
+        note(f"{strange} words are of no known type and were skipped; the first is {first_strange}")
 
 
 def _lower_bits_follow(kinds: bytes) -> bool:
