@@ -10,7 +10,8 @@ import numpy as np
 from pydantic import Field
 
 from evbench.jobs.benchmarks import toolchains
-from evbench.profiles import BoardProfile, Model, load_profile
+from evbench.profile_files import load_profile
+from evbench.profiles import BoardProfile, Model
 
 if TYPE_CHECKING:
     from rich.table import Table
