@@ -197,7 +197,7 @@ app.command()(recordings.voxel)
 
 @bench.command("kernels")
 def bench_kernels(board: BoardOption = None, as_json: JsonOption = False) -> None:
-    """Cycles per multiply-accumulate of the int8 kernels, beside CMSIS-NN's; exit code 1 when bytes are wrong."""
+    """Cycles per multiply-accumulate of the kernels, beside targets and CMSIS-NN's; exit code 1 for wrong bytes."""
     from evbench.jobs import actions, benchmarks, output
 
     figures = benchmarks.measure_kernels(actions.choose_board(board, None), open_workspace().cache / "builds")

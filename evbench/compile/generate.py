@@ -18,6 +18,8 @@ _SITES = ("ev_spread_sites", "ev_fill_background")
 PARTS = {  # kernels that other kernels call
     "ev_conv2d_u8s8": ("ev_multiply_pairs",),
     "ev_conv2d_s8s8": ("ev_multiply_pairs",),
+    "ev_conv2d_s16s8": ("ev_multiply_pairs_s16",),
+    "ev_grouped_s16s8": ("ev_multiply_pairs_s16",),
     "ev_grouped_u8s8": ("ev_multiply_pairs",),
     "ev_grouped_s8s8": ("ev_multiply_pairs",),
     "ev_sparse_conv2d_u8s8": ("ev_multiply_pairs", *_SITES),

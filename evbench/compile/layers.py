@@ -11,7 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from evbench.errors import BuildError
-from evbench.graph.execute import multipliers, regrid
+from evbench.graph.execute import accumulator_bound, multipliers, regrid
 from evbench.graph.model import (
     Add,
     AveragePool2d,
@@ -23,6 +23,7 @@ from evbench.graph.model import (
     Linear,
     MaxPool2d,
     Operator,
+    Rescale,
     Tensor,
 )
 
@@ -96,6 +97,8 @@ def lower_operator(
             return layer.add(operator, places, target)
         case Concat():
             return layer.concat(places, target)
+        case Rescale():
+            return layer.rescale(places[0], target)
         case _:
             raise BuildError(
                 f"Firmware has no kernel for {operator.kind}",
@@ -118,15 +121,22 @@ def scratch_words(graph: IntegerGraph, operator: Operator) -> int:
     outputs //= operator.groups
     runs, run = (height, width * channels) if operator.groups == 1 else (1, height * width * channels)
     steps = (runs * ((run + 1) // 2) + 1) // 2
-    before = 4 * steps + (run + 3) // 4
+    value_bytes = graph.tensors[operator.inputs[0]].dtype.numpy.itemsize
+    before = 4 * steps + (run * value_bytes + 3) // 4
     ahead = 8  # words that the inner loop reads behind the last
     least, most = (int(before + 2 * (steps + 1) * max(2, count) + ahead) for count in (min(outputs, 3), outputs))
     return max(least, min(most, SCRATCH_WORDS))
 
 
 def _depthwise_scratch(graph: IntegerGraph, operator: Conv2d) -> int:
-    """As `kernel_3x3` in ev_depthwise_integer.h: constants of four channels each, a row and a patch of zero points."""
-    channels, _, width = graph.tensors[operator.inputs[0]].shape
+    """As `kernel_3x3` in ev_depthwise_integer.h: constants of four channels each, a row and a patch of zero points.
+
+    16-bit activations: the weights of four channels each, as `widen` in ev_depthwise_s16s8.c.
+    """
+    source = graph.tensors[operator.inputs[0]]
+    channels, _, width = source.shape
+    if source.dtype is DType.S16:
+        return channels // 4 * 2 * int(np.prod(operator.weight.shape[2:]))
     if operator.weight.shape[2:] != (3, 3) or channels < 4:
         return 0
     return (channels + 3) // 4 * 26 + 1 + (width * channels + 9 * channels + 3) // 4
@@ -159,6 +169,7 @@ class _Layer:
             "out": self._requant(operator.relu),
             "scratch": "scratch" if words else "0",
             "scratch_words": str(words),
+            **self._wide(operator),
         }
         return self._call(f"{family}_{given.dtype}s8", "ev_conv2d_s8", fields, places)
 
@@ -179,9 +190,9 @@ class _Layer:
         fields["bias"] = add(self._folded(operator))
         if self.output.dtype.is_float:
             fields["multiplier"] = add(multipliers(self.graph, operator))
-            fields["relu"] = str(int(operator.relu))
+            fields |= {"relu": str(int(operator.relu)), **self._wide(operator)}
             return self._call(f"ev_linear_{given.dtype}s8_f32", "ev_linear_s8_logits", fields, places)
-        fields["out"] = self._requant(operator.relu)
+        fields |= {"out": self._requant(operator.relu), **self._wide(operator)}
         return self._call(f"ev_linear_{given.dtype}s8", "ev_linear_s8", fields, places)
 
     def average(self, source: str, target: str) -> Call:
@@ -195,7 +206,8 @@ class _Layer:
             "in_zero": str(given.zero_point),
             "out": self._requant(relu=False),
         }
-        return self._call(f"ev_avgpool_{given.dtype}", "ev_avgpool", fields, f"{source}, {target}")
+        suffix = "_s16" if self.output.dtype is DType.S16 and given.dtype is not DType.S16 else ""
+        return self._call(f"ev_avgpool_{given.dtype}{suffix}", "ev_avgpool", fields, f"{source}, {target}")
 
     def average_window(self, operator: AveragePool2d, source: str, target: str) -> Call:
         given = self.sources[0]
@@ -229,6 +241,25 @@ class _Layer:
         name = f"layer_{self.number}[{len(parts)}]"
         definition = f"{self._title()}static const ev_concat {name} = {{\n{''.join(parts)}}};"
         return Call(kernel, definition, " ".join(calls))
+
+    def rescale(self, source: str, target: str) -> Call:
+        given, made = self.sources[0], self.output
+        to = "s16" if made.dtype is DType.S16 else "8"
+        if given.dtype is not DType.S16:
+            kernel = "ev_rescale_8_s16" if to == "s16" else "ev_rescale_8"
+            table = self.constants.add(lookup_table(given, made))
+            return Call(kernel, "", f"{kernel}({made.size}, {table}, {source}, {target});")
+        low, high = self._clamp(relu=False)
+        fields = {
+            "size": str(made.size),
+            "in_zero": str(given.zero_point),
+            "in_scale": float_literal(given.scale),
+            "scale": float_literal(made.scale),
+            "zero": str(made.zero_point),
+            "low": str(low),
+            "high": str(high),
+        }
+        return self._call(f"ev_rescale_s16_{to}", "ev_rescale", fields, f"{source}, {target}")
 
     def maximum(self, operator: MaxPool2d, source: str, target: str) -> Call:
         kernel = f"ev_maxpool_{self.sources[0].dtype}"
@@ -287,6 +318,19 @@ class _Layer:
         multiplier = self.constants.add(multipliers(self.graph, self.operator))
         return f"{{.multiplier = {multiplier}, .zero = {self.output.zero_point}, .low = {low}, .high = {high}}}"
 
+    def _wide(self, operator: Conv2d | Linear) -> dict[str, str]:
+        """Whether sums need 64 bits, said of layers on 16-bit activations alone; the others' fit 32."""
+        if self.sources[0].dtype is not DType.S16:
+            return {}
+        bound = accumulator_bound(self.graph, operator)
+        if bound >= 2**31 and isinstance(operator, Conv2d) and operator.depthwise:
+            raise BuildError(
+                f"The sums of a depthwise convolution on 16-bit activations reach {bound}, beyond 32 bits",
+                where=f"layer '{operator.name}'",
+                remedy="Use a smaller kernel or 8-bit activations",
+            )
+        return {"wide": str(int(bound >= 2**31))}
+
     def _folded(self, operator: Conv2d | Linear) -> NDArray[np.int32]:
         """The bias minus input zero point times the sum of each output's weights; `validate` has bounded it."""
         sums = operator.weight.astype(np.int64).reshape(len(operator.weight), -1).sum(axis=1)
@@ -316,8 +360,8 @@ def channels_last(operator: Conv2d) -> NDArray[Any]:
 
 
 def lookup_table(source: Tensor, target: Tensor) -> NDArray[Any]:
-    """The byte on the grid of `target` for each of the 256 bytes of an 8-bit `source`, by the byte's unsigned value."""
-    return regrid(np.arange(256, dtype=np.uint8).view(source.dtype.numpy), source, target).view(np.uint8)
+    """The value on the grid of `target` for each byte of an 8-bit `source`, by the byte's unsigned value."""
+    return regrid(np.arange(256, dtype=np.uint8).view(source.dtype.numpy), source, target)
 
 
 def _address(graph: IntegerGraph, name: str, index: Mapping[str, int]) -> str:

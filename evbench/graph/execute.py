@@ -6,15 +6,15 @@ Formulas, all in float32 with one rounding per operation (no fused multiply-add)
 * Linear to f32:            y = f32(acc) * (s_in * s_w[o])
 * GlobalAveragePool:        y = clamp(rne(f32(sum - count * z_in) * m) + z_out),  m = s_in / (s_out * f32(count))
 * AveragePool2d:            y = clamp(rne((f32(sum) / f32(count)) / r) + z_out),  r = s_out / s_in, sum of inside pixels
-* Concat:                   y = clamp(rne((f32(x - z_in) * s_in) / s_out) + z_out); x itself where the grids are equal
+* Concat, Rescale:          y = clamp(rne((f32(x - z_in) * s_in) / s_out) + z_out); x itself where the grids are equal
 * MaxPool2d:                the largest stored integer; padding never wins
 * Add:                      y = clamp(rne((f32(a - z_a) * s_a + f32(b - z_b) * s_b) / s_out) + z_out)
 
-acc is the int32 accumulator including the bias; zero points are subtracted before multiplying and padding is real zero.
-`relu` raises the lower clamp to z_out. Conv2d, Linear, GlobalAveragePool and MaxPool2d are what ONNX Runtime's
-integer kernels compute. Add is the
-ONNX definition of DequantizeLinear, Add, QuantizeLinear, with a true division: the fused QLinearAdd kernel folds
-constants and uses FMA on AVX2 and 22-bit fixed point on ARM, so its last bit depends on the machine.
+acc is the accumulator including the bias, int32 and with 16-bit activations int64 where it must be; zero points are
+subtracted before multiplying and padding is real zero. `relu` raises the lower clamp to z_out. Conv2d, Linear,
+GlobalAveragePool and MaxPool2d are what ONNX Runtime's integer kernels compute. Add is the ONNX definition of
+DequantizeLinear, Add, QuantizeLinear, with a true division: the fused QLinearAdd kernel folds constants and uses FMA on
+AVX2 and 22-bit fixed point on ARM, so its last bit depends on the machine.
 
 Float graphs compute in float32; their sums depend on the order of addition, so executions agree only closely.
 """
@@ -38,6 +38,7 @@ from evbench.graph.model import (
     Linear,
     MaxPool2d,
     Operator,
+    Rescale,
     Tensor,
 )
 
@@ -97,6 +98,8 @@ def run_operator(graph: IntegerGraph, operator: Operator, inputs: list[NDArray[A
             sources = [graph.tensors[name] for name in operator.inputs]
             parts = [regrid(value, source, output) for value, source in zip(inputs, sources, strict=True)]
             return np.concatenate(parts, axis=1)
+        case Rescale():
+            return regrid(inputs[0], graph.tensors[operator.inputs[0]], output)
         case Add():
             if output.dtype.is_float:
                 total = inputs[0] + inputs[1]
@@ -138,7 +141,7 @@ def multipliers(graph: IntegerGraph, operator: Operator) -> NDArray[np.float32]:
 
 
 def accumulator_bound(graph: IntegerGraph, operator: Conv2d | Linear | GlobalAveragePool | AveragePool2d) -> int:
-    """The largest magnitude the int32 accumulator of an integer operator can reach on any input."""
+    """The largest magnitude the accumulator of an integer operator can reach on any input."""
     source = graph.tensors[operator.inputs[0]]
     info = np.iinfo(source.dtype.numpy)
     largest = max(int(info.max) - source.zero_point, source.zero_point - int(info.min))

@@ -29,6 +29,7 @@ from evbench.graph.model import (
     Linear,
     MaxPool2d,
     Operator,
+    Rescale,
     State,
     Tensor,
 )
@@ -37,7 +38,7 @@ from evbench.graph.validate import validate
 FORMAT = "evbench-graph"
 VERSION = 1
 KINDS: dict[str, type[Operator]] = {
-    kind.__name__: kind for kind in (Conv2d, Linear, GlobalAveragePool, AveragePool2d, MaxPool2d, Add, Concat)
+    kind.__name__: kind for kind in (Conv2d, Linear, GlobalAveragePool, AveragePool2d, MaxPool2d, Add, Concat, Rescale)
 }
 REMEDY = "Export the model again, or take another file"
 

@@ -77,6 +77,7 @@ class Operator:
 class Conv2d(Operator):
     """2-D cross-correlation, bias and, when `relu`, rectification.
 
+    Integer layers read and give 8-bit tensors, or 16-bit ones.
     weight: [O, I / groups, kH, kW], int8 with `weight_scale` [O] float32, or float32 with an empty `weight_scale`;
     bias: [O], int32 at scale s_in * weight_scale[o], or float32. padding: top, left, bottom, right, in pixels.
     Output channels [g * O / groups, (g + 1) * O / groups) read input channels [g * I / groups, (g + 1) * I / groups).
@@ -151,6 +152,11 @@ class Add(Operator):
     """Sum of two tensors of one shape and, when `relu`, rectification."""
 
     relu: bool
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Rescale(Operator):
+    """The same real values on another grid: from 8 bit to 16 bit, where a more exact head begins, or back."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,15 +1,18 @@
 """IntegerGraph as an ONNX file, and ONNX Runtime executing it.
 
-Quantised networks are written in QDQ form, opset 13: float operators between DequantizeLinear and QuantizeLinear, int8
-weights per channel, int32 biases at scale s_in * s_w. An unsigned tensor with zero point z is written as int8 with zero
-point z - 128, the grid that vendor tools expect. The model's input holds real values (voxel counts) in float32.
+Quantised networks are written in QDQ form, opset 13, or 21 where there are 16-bit activations: float operators between
+DequantizeLinear and QuantizeLinear, int8 weights per channel, int32 biases at scale s_in * s_w. An unsigned tensor with
+zero point z is written as int8 with zero point z - 128, the grid that vendor tools expect. The model's input holds real
+values (voxel counts) in float32.
 
 With all optimisations ONNX Runtime turns this into integer kernels (QLinearConv, QGemm, QLinearGlobalAveragePool) that
-agree with `execute` on every byte. Two things are needed for that:
+agree with `execute` on every byte. Three things are needed for that:
 
 * `session.qdqisint8allowed=1`: else activations become uint8, and `vpmaddubsw` saturates on an x86 CPU without VNNI.
 * additions stay DequantizeLinear, Add, QuantizeLinear: the fused QLinearAdd has another formula on every CPU. Naming
   the float sum as an output of the session's copy of the model (the file does not have it) prevents that fusion.
+* layers on 16-bit activations, for which ONNX Runtime has no integer kernels, are written in exact arithmetic in the
+  session's copy (onnx_wide.py). The file has the plain QDQ form, which the unoptimised session runs in float32.
 * so do averages under a window, whose fused kernel adds the zero point before it rounds. They are written in units of
   the input's last bit: DequantizeLinear at scale 1, AveragePool, QuantizeLinear at scale s_out / s_in. Sums of whole
   numbers are exact in any order, sums of scaled ones would fall to either side of a rounding tie.
@@ -40,18 +43,22 @@ from evbench.graph.model import (
     Linear,
     MaxPool2d,
     Operator,
+    Rescale,
     Tensor,
 )
+from evbench.graph.onnx_wide import is_wide, write_exactly
 
 OPSET = 13
 IR_VERSION = 7  # the newest that goes with opset 13, so that older readers open the file
-OFFSET = {DType.U8: 128, DType.S8: 0}  # graph grid minus ONNX grid
+WIDE_OPSET, WIDE_IR_VERSION = 21, 10  # the first that quantises to 16 bit
+OFFSET = {DType.U8: 128, DType.S8: 0, DType.S16: 0}  # graph grid minus ONNX grid
 
 
-def to_onnx(graph: IntegerGraph) -> onnx.ModelProto:
+def to_onnx(graph: IntegerGraph, exact: bool = False) -> onnx.ModelProto:
     """The network as a checked ONNX model: float32 input [n, C, H, W] named as the graph's input, outputs float32.
 
-    Raises ModelError for tensors that opset 13 cannot quantise (16 and 32 bit) and for states.
+    `exact` writes layers on 16-bit activations in arithmetic that no execution rounds differently, instead of QDQ form.
+    Raises ModelError for tensors that cannot be quantised (32 bit) and for states.
     """
     if len(graph.inputs) != 1 or graph.states:
         raise ModelError(
@@ -59,7 +66,8 @@ def to_onnx(graph: IntegerGraph) -> onnx.ModelProto:
             where=f"{len(graph.inputs)} inputs, {len(graph.states)} states",
             remedy="Only networks with one input and without state can be",
         )
-    writer = _Writer(graph)
+    writer = _Writer(graph, exact)
+    wide = any(tensor.dtype is DType.S16 for tensor in graph.tensors.values())
     for operator in graph.operators:
         writer.add(operator)
     outputs = [writer.real(graph.tensors[name]) for name in graph.outputs]
@@ -71,13 +79,21 @@ def to_onnx(graph: IntegerGraph) -> onnx.ModelProto:
             [_value_info(name, graph.tensors[of].shape) for name, of in zip(outputs, graph.outputs, strict=True)],
             writer.constants,
         ),
-        opset_imports=[helper.make_opsetid("", OPSET)],
+        opset_imports=[helper.make_opsetid("", WIDE_OPSET if wide else OPSET)],
         producer_name="evbench",
     )
-    model.ir_version = IR_VERSION
+    model.ir_version = WIDE_IR_VERSION if wide else IR_VERSION
     helper.set_model_props(model, dict(graph.metadata))
     onnx.checker.check_model(model, full_check=True)
     return model
+
+
+_ELEMENT = {
+    DType.U8: TensorProto.INT8,
+    DType.S8: TensorProto.INT8,
+    DType.S16: TensorProto.INT16,
+    DType.F32: TensorProto.FLOAT,
+}
 
 
 class OnnxSession:
@@ -89,13 +105,13 @@ class OnnxSession:
     def __init__(self, graph: IntegerGraph, optimised: bool, threads: int = 1) -> None:
         self.graph = graph
         self.name = "ort" if optimised else "ort-float"
-        model = to_onnx(graph)
+        model = to_onnx(graph, exact=optimised)
         self._names = {graph.inputs[0]: _stored_name(graph, graph.inputs[0])} if not graph.is_float else {}
         self._names |= {op.output: op.output for op in graph.operators}
         declared = {value.name for value in model.graph.output}
         for tensor, name in self._names.items():
-            kind = TensorProto.FLOAT if graph.tensors[tensor].dtype.is_float else TensorProto.INT8
             if name not in declared:
+                kind = _ELEMENT[graph.tensors[tensor].dtype]
                 model.graph.output.append(_value_info(name, graph.tensors[tensor].shape, kind))
         for operator in graph.operators:
             if isinstance(operator, Add | AveragePool2d) and not graph.is_float:
@@ -144,8 +160,9 @@ class OnnxSession:
 class _Writer:
     """Nodes and constants of the ONNX graph; float values get names of their own beside the stored ones."""
 
-    def __init__(self, graph: IntegerGraph) -> None:
+    def __init__(self, graph: IntegerGraph, exact: bool) -> None:
         self.graph = graph
+        self.exact = exact
         self.nodes: list[onnx.NodeProto] = []
         self.constants: list[onnx.TensorProto] = []
         self.count = 0
@@ -156,21 +173,25 @@ class _Writer:
     def add(self, operator: Operator) -> None:
         """Append the nodes of one operator: its inputs in float32, the operator, its output on its own grid."""
         output = self.graph.tensors[operator.output]
+        if self.exact and is_wide(self.graph, operator):
+            write_exactly(self, operator)
+            return
         relu = bool(getattr(operator, "relu", False))
         # Rectifying before quantising changes nothing where the grid ends at zero; readers recognise and fuse it.
-        rectify = relu and (output.dtype.is_float or output.zero_point == int(np.iinfo(output.dtype.numpy).min))
+        lowest = output.dtype.is_float or output.zero_point == int(np.iinfo(output.dtype.numpy).min)
+        rectify = relu and (lowest or output.dtype is DType.S16)
         real = output.name if output.dtype.is_float else f"{output.name}.real"
         self._operator(operator, f"{output.name}.sum" if rectify else real)
         if rectify:
-            self._node("Relu", [f"{output.name}.sum"], real)
+            self.node("Relu", [f"{output.name}.sum"], real)
         if output.dtype.is_float:
             return
         if isinstance(operator, AveragePool2d):
             self._quantise(real, output, output.name, float(multipliers(self.graph, operator)[0]))
         elif relu and not rectify:
             self._quantise(real, output, f"{output.name}.signed")
-            lowest = self._constant(np.int8(output.zero_point - OFFSET[output.dtype]))
-            self._node("Clip", [f"{output.name}.signed", lowest], output.name)
+            low = self.constant(np.int8(output.zero_point - OFFSET[output.dtype]))
+            self.node("Clip", [f"{output.name}.signed", low], output.name)
         else:
             self._quantise(real, output, output.name)
 
@@ -184,14 +205,18 @@ class _Writer:
         self.count += 1
         name = f"{tensor.name}.real{self.count}"
         source = stored or _stored_name(self.graph, tensor.name)
-        self._node("DequantizeLinear", [source, *self._grid(tensor, scale)], name)
+        self.node("DequantizeLinear", [source, *self._grid(tensor, scale)], name)
         return name
+
+    def stored(self, tensor: Tensor) -> str:
+        """Name of the tensor's stored integers."""
+        return _stored_name(self.graph, tensor.name)
 
     def _operator(self, operator: Operator, result: str) -> None:
         sources = [self.graph.tensors[name] for name in operator.inputs]
         match operator:
             case Conv2d():
-                self._node(
+                self.node(
                     "Conv",
                     [self.real(sources[0]), *self._weights(operator, sources[0])],
                     result,
@@ -202,11 +227,11 @@ class _Writer:
                 )
             case Linear():
                 real = self._flat(sources[0])
-                self._node("Gemm", [real, *self._weights(operator, sources[0])], result, transB=1)
+                self.node("Gemm", [real, *self._weights(operator, sources[0])], result, transB=1)
             case GlobalAveragePool():
-                self._node("GlobalAveragePool", [self.real(sources[0])], result)
+                self.node("GlobalAveragePool", [self.real(sources[0])], result)
             case MaxPool2d():
-                self._node(
+                self.node(
                     "MaxPool",
                     [self.real(sources[0])],
                     result,
@@ -215,7 +240,7 @@ class _Writer:
                     pads=list(operator.padding),
                 )
             case AveragePool2d():
-                self._node(
+                self.node(
                     "AveragePool",
                     [self.real(sources[0], scale=1.0)],
                     result,
@@ -225,10 +250,12 @@ class _Writer:
                     pads=list(operator.padding),
                     count_include_pad=int(operator.count_padding),
                 )
+            case Rescale():
+                self.node("Identity", [self.real(sources[0])], result)
             case Concat():
-                self._node("Concat", [self.real(source) for source in sources], result, axis=1)
+                self.node("Concat", [self.real(source) for source in sources], result, axis=1)
             case Add():
-                self._node("Add", [self.real(source) for source in sources], result, f"Add:{operator.output}")
+                self.node("Add", [self.real(source) for source in sources], result, f"Add:{operator.output}")
             case _:
                 raise ModelError(f"ONNX has no form for operator {operator.kind}", where=f"layer '{operator.name}'")
 
@@ -238,14 +265,14 @@ class _Writer:
             return self.real(source)
         flat = f"{source.name}.flat{self.count}"
         if source.dtype.is_float or self.graph.is_float:
-            self._node("Flatten", [source.name], flat)
+            self.node("Flatten", [source.name], flat)
             return flat
-        self._node("Flatten", [_stored_name(self.graph, source.name)], flat)
+        self.node("Flatten", [_stored_name(self.graph, source.name)], flat)
         return self.real(source, flat)
 
     def _weights(self, operator: Conv2d | Linear, source: Tensor) -> list[str]:
         if operator.weight.dtype.kind == "f":
-            return [self._constant(operator.weight), self._constant(operator.bias)]
+            return [self.constant(operator.weight), self.constant(operator.bias)]
         scale = operator.weight_scale.astype(np.float32)
         return [
             self._dequantised(operator.weight, scale),
@@ -253,31 +280,34 @@ class _Writer:
         ]
 
     def _dequantised(self, values: NDArray[Any], scale: NDArray[np.float32]) -> str:
-        stored, scales = self._constant(values), self._constant(scale)
-        zeros = self._constant(np.zeros(len(scale), values.dtype))
-        self._node("DequantizeLinear", [stored, scales, zeros], f"{stored}.real", axis=0)
+        stored, scales = self.constant(values), self.constant(scale)
+        zeros = self.constant(np.zeros(len(scale), values.dtype))
+        self.node("DequantizeLinear", [stored, scales, zeros], f"{stored}.real", axis=0)
         return f"{stored}.real"
 
     def _quantise(self, real: str, tensor: Tensor, stored: str, scale: float | None = None) -> None:
-        self._node("QuantizeLinear", [real, *self._grid(tensor, scale)], stored)
+        self.node("QuantizeLinear", [real, *self._grid(tensor, scale)], stored)
 
     def _grid(self, tensor: Tensor, scale: float | None = None) -> tuple[str, str]:
         if tensor.dtype not in OFFSET:
             raise ModelError(
-                f"ONNX opset {OPSET} cannot quantise to {tensor.dtype}",
+                f"ONNX cannot quantise to {tensor.dtype}",
                 where=f"tensor '{tensor.name}'",
-                remedy="Use u8 or s8 activations",
+                remedy="Use u8, s8 or s16 activations",
             )
-        zero = np.int8(tensor.zero_point - OFFSET[tensor.dtype])
-        return self._constant(np.float32(tensor.scale if scale is None else scale)), self._constant(zero)
+        kind = np.int16 if tensor.dtype is DType.S16 else np.int8
+        zero = kind(tensor.zero_point - OFFSET[tensor.dtype])
+        return self.constant(np.float32(tensor.scale if scale is None else scale)), self.constant(zero)
 
-    def _constant(self, value: Any) -> str:
+    def constant(self, value: Any) -> str:
+        """Name of a new constant."""
         self.count += 1
         name = f"constant{self.count}"
         self.constants.append(numpy_helper.from_array(np.asarray(value), name))
         return name
 
-    def _node(self, kind: str, inputs: list[str], output: str, name: str = "", **attributes: Any) -> None:
+    def node(self, kind: str, inputs: list[str], output: str, name: str = "", **attributes: Any) -> None:
+        """Append a node of one output."""
         self.nodes.append(helper.make_node(kind, inputs, [output], name=name or f"{kind}:{output}", **attributes))
 
 

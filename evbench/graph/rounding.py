@@ -8,7 +8,17 @@ import numpy as np
 from numpy.typing import NDArray
 
 from evbench.graph.execute import accumulate, convolve, real_grid, window_sums
-from evbench.graph.model import Add, AveragePool2d, Concat, Conv2d, GlobalAveragePool, IntegerGraph, Linear, Operator
+from evbench.graph.model import (
+    Add,
+    AveragePool2d,
+    Concat,
+    Conv2d,
+    GlobalAveragePool,
+    IntegerGraph,
+    Linear,
+    Operator,
+    Rescale,
+)
 
 UNIT = 2.0**-24  # largest relative error of one float32 rounding
 SETUP = 8  # roundings of scales, weights, bias and requantisation on the way to one value
@@ -45,7 +55,7 @@ def rounding_point(
             terms = int(np.prod(operator.kernel))
             value = total.astype(np.float64) * unit
             magnitude = terms * np.float64(np.abs(real_grid(inputs[0], sources[0], scaled=False)).max()) * unit
-        case Concat():
+        case Concat() | Rescale():
             parts = [
                 (stored.astype(np.float64) - tensor.zero_point) * (tensor.scale / scale)
                 for stored, tensor in zip(inputs, sources, strict=True)

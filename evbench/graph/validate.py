@@ -1,4 +1,4 @@
-"""What makes an IntegerGraph well formed: names, order, shapes, types, scales and accumulators that fit 32 bits."""
+"""What makes an IntegerGraph well formed: names, order, shapes, types, scales, and sums that fit their accumulators."""
 
 from __future__ import annotations
 
@@ -19,6 +19,7 @@ from evbench.graph.model import (
     Linear,
     MaxPool2d,
     Operator,
+    Rescale,
     Tensor,
 )
 
@@ -96,6 +97,8 @@ def _check_tensor(name: str, tensor: Tensor) -> None:
     else:
         info = np.iinfo(tensor.dtype.numpy)
         _require(info.min <= tensor.zero_point <= info.max, f"zero point {tensor.zero_point}", where)
+        centred = tensor.dtype is not DType.S16 or tensor.zero_point == 0
+        _require(centred, f"16-bit activations with zero point {tensor.zero_point}, not 0", where)
 
 
 def _check_operator(graph: IntegerGraph, operator: Operator, where: str) -> None:
@@ -143,6 +146,8 @@ def _check_window(
 
 def _check_types(graph: IntegerGraph, operator: Operator, sources: list[Tensor], output: Tensor, where: str) -> None:
     eight_bit = (DType.U8, DType.S8)
+    given, made = {source.dtype for source in sources}, output.dtype
+    wide = given == {DType.S16}
     if isinstance(operator, Conv2d | Linear):
         outputs = len(operator.weight)
         _require(operator.bias.shape == (outputs,), f"{operator.bias.shape} biases for {outputs} outputs", where)
@@ -154,21 +159,30 @@ def _check_types(graph: IntegerGraph, operator: Operator, sources: list[Tensor],
             return
         fine = operator.weight.dtype == np.int8 and operator.bias.dtype == np.int32
         _require(fine, f"{operator.weight.dtype} weights with {operator.bias.dtype} biases", where)
-        _require(sources[0].dtype in eight_bit, f"int8 weights on a {sources[0].dtype} input", where)
-        floats = output.dtype.is_float and isinstance(operator, Linear)
-        _require(output.dtype in eight_bit or floats, f"an output of type {output.dtype}", where)
+        _require(wide or given <= set(eight_bit), f"int8 weights on a {sources[0].dtype} input", where)
+        same_width = made is DType.S16 if wide else made in eight_bit
+        logits = made.is_float and isinstance(operator, Linear)
+        _require(same_width or logits, f"an output of type {made} of a {sources[0].dtype} input", where)
         scale = operator.weight_scale
         sound = (
             scale.shape == (outputs,) and scale.dtype == np.float32 and bool((np.isfinite(scale) & (scale > 0)).all())
         )
         _require(sound, "a weight scale is missing or not positive", where)
     else:
-        integer = all(tensor.dtype in eight_bit for tensor in (*sources, output))
-        floats = all(tensor.dtype.is_float for tensor in (*sources, output))
-        _require(integer or floats, f"{', '.join(t.dtype for t in sources)} to {output.dtype}", where)
+        integer = given <= set(eight_bit) and made in eight_bit
+        floats = given == {DType.F32} and made.is_float and not isinstance(operator, Rescale)
+        if isinstance(operator, Rescale):
+            integer = (wide or given <= set(eight_bit)) and made in (*eight_bit, DType.S16)
+        elif isinstance(operator, GlobalAveragePool):
+            integer = integer or (made is DType.S16 and (wide or given <= set(eight_bit)))
+        elif isinstance(operator, MaxPool2d | Add):
+            integer = integer or (wide and made is DType.S16)
+        types = f"{' and '.join(tensor.dtype for tensor in sources)} to {made}"
+        _require(integer or floats, f"{operator.kind} from {types} has no kernel", where)
     if isinstance(operator, Conv2d | Linear | GlobalAveragePool | AveragePool2d) and not sources[0].dtype.is_float:
         bound = accumulator_bound(graph, operator)
-        _require(bound < 2**31, f"its sums reach {bound}, beyond a 32-bit accumulator", where)
+        bits = 53 if wide and isinstance(operator, Conv2d | Linear) else 31  # what a double holds is rounded once
+        _require(bound < 2**bits, f"its sums reach {bound}, beyond a {32 if bits == 31 else 53}-bit accumulator", where)
 
 
 def _require(condition: bool, what: str, where: str) -> None:

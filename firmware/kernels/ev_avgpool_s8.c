@@ -1,12 +1,5 @@
-/* Global average pooling of signed 8-bit activations: an exact sum, then one rounding. */
-#include "ev_requantise.h"
-
-void ev_avgpool_s8(const ev_avgpool *layer, const int8_t *input, uint8_t *output) {
-    for (int32_t c = 0; c < layer->channels; c++) {
-        int32_t sum = -layer->positions * layer->in_zero;
-        for (int32_t p = 0; p < layer->positions; p++) {
-            sum += input[p * layer->channels + c];
-        }
-        output[c] = ev_requantise(&layer->out, 0, sum);
-    }
-}
+/* Global average pooling of signed 8-bit activations. */
+#define EV_KERNEL ev_avgpool_s8
+#define EV_INPUT int8_t
+#define EV_OUTPUT uint8_t
+#include "ev_avgpool.h"

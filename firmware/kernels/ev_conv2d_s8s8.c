@@ -1,5 +1,7 @@
 /* 2-D convolution of signed 8-bit activations with signed 8-bit weights. */
 #define EV_KERNEL ev_conv2d_s8s8
 #define EV_INPUT int8_t
+#define EV_OUTPUT uint8_t
 #define EV_WIDEN_INPUT ev_widen_pixel_s8
+#define EV_MULTIPLY ev_multiply_pairs
 #include "ev_conv2d_integer.h"

@@ -7,23 +7,24 @@
 
 #include "ev_pairs.h"
 
-/* The scratch, in words: two pixels, a row of taps as bytes, weights. The inner loop reads ahead, up to eight words
+/* The scratch, in words: two pixels, a row of taps as they come, weights. The inner loop reads ahead, up to eight words
  * behind the weights. */
 enum { EV_AHEAD = 8 };
 
 typedef struct {
     int32_t runs, run, steps; /* steps of two words per pixel */
     uint32_t *pixels, *weight;
-    uint8_t *edge;
+    void *edge;
     int32_t channels; /* that fit at once */
 } ev_layout;
 
-static inline ev_layout ev_layout_of(const ev_conv2d_s8 *layer, int32_t runs, int32_t run) {
+/* `bytes` per value. */
+static inline ev_layout ev_layout_of(const ev_conv2d_s8 *layer, int32_t runs, int32_t run, int32_t bytes) {
     ev_layout layout = {.runs = runs, .run = run};
     layout.steps = (runs * ev_pairs_of(run) + 1) / 2;
     layout.pixels = layer->scratch;
-    layout.edge = (uint8_t *)(layer->scratch + 4 * layout.steps);
-    layout.weight = layer->scratch + 4 * layout.steps + (run + 3) / 4;
+    layout.edge = layer->scratch + 4 * layout.steps;
+    layout.weight = layer->scratch + 4 * layout.steps + (run * bytes + 3) / 4;
     layout.channels =
         (layer->scratch_words - (int32_t)(layout.weight - layer->scratch) - EV_AHEAD) / (2 * layout.steps + 2);
     return layout;
@@ -55,12 +56,14 @@ static inline void ev_widen_weights(const ev_layout *layout, const ev_conv2d_s8 
     }
 }
 
-static inline struct ev_pairs ev_work_of(const ev_layout *layout, const ev_requant *out) {
+static inline struct ev_pairs ev_work_of(const ev_layout *layout, const ev_conv2d_s8 *layer) {
+    const ev_requant *out = &layer->out;
     struct ev_pairs work = {.pixels = layout->pixels, .weight = layout->weight, .steps = layout->steps};
     work.zero = out->zero;
     work.low = (float)(out->low - out->zero);
     work.high = (float)(out->high - out->zero);
-    work.plain = out->zero == 0 && out->low == 0;
+    work.plain = out->zero == 0 && out->low == 0 && out->high == UINT8_MAX;
+    work.wide = layer->wide;
     return work;
 }
 

@@ -1,22 +1,23 @@
-/* Body of the grouped integer convolutions. The including file defines EV_KERNEL, its name, EV_INPUT, and
- * EV_WIDEN_INPUT, which widens the input's type.
+/* Body of the grouped integer convolutions. The including file defines EV_KERNEL, its name, EV_INPUT and
+ * EV_OUTPUT, the types of activations, EV_WIDEN_INPUT, which pairs values of the input, and EV_MULTIPLY, which makes
+ * outputs of them.
  *
  * Each group is a dense convolution of its own: its taps, which lie apart in the image, are gathered into one row. */
 #include "ev_conv2d_tiles.h"
 
 /* The taps of one output pixel over `count` channels from `input` on; those outside the image hold the zero point. */
-static void gather(const ev_layout *layout, const ev_conv2d_s8 *layer, int32_t count, const uint8_t *input, int32_t y,
+static void gather(const ev_layout *layout, const ev_conv2d_s8 *layer, int32_t count, const EV_INPUT *input, int32_t y,
                    int32_t x, uint32_t *to) {
     const ev_window *window = &layer->window;
     const uint32_t *end = to + 4 * layout->steps;
     const int32_t top = y * window->stride_h - window->pad_top, left = x * window->stride_w - window->pad_left;
-    uint8_t *tap = layout->edge;
+    EV_INPUT *tap = layout->edge;
     for (int32_t row = top; row < top + window->kernel_h; row++) {
         for (int32_t column = left; column < left + window->kernel_w; column++) {
             const int inside = row >= 0 && row < window->in_h && column >= 0 && column < window->in_w;
-            const uint8_t *from = input + (inside ? (row * window->in_w + column) * window->in_c : 0);
+            const EV_INPUT *from = input + (inside ? (row * window->in_w + column) * window->in_c : 0);
             for (int32_t c = 0; c < count; c++) {
-                *tap++ = inside ? from[c] : (uint8_t)layer->in_zero;
+                *tap++ = inside ? from[c] : (EV_INPUT)layer->in_zero;
             }
         }
     }
@@ -26,14 +27,14 @@ static void gather(const ev_layout *layout, const ev_conv2d_s8 *layer, int32_t c
     }
 }
 
-void EV_KERNEL(const ev_conv2d_s8 *layer, int32_t groups, const EV_INPUT *input, uint8_t *output) {
+void EV_KERNEL(const ev_conv2d_s8 *layer, int32_t groups, const EV_INPUT *input, EV_OUTPUT *output) {
     const ev_window *window = &layer->window;
     const int32_t count = window->in_c / groups, made = window->out_c / groups;
-    const ev_layout layout = ev_layout_of(layer, 1, window->kernel_h * window->kernel_w * count);
+    const ev_layout layout = ev_layout_of(layer, 1, window->kernel_h * window->kernel_w * count, sizeof(EV_INPUT));
     const int32_t pixels = window->out_h * window->out_w;
-    struct ev_pairs work = ev_work_of(&layout, &layer->out);
+    struct ev_pairs work = ev_work_of(&layout, layer);
     for (int32_t group = 0; group < groups; group++) {
-        const uint8_t *image = (const uint8_t *)input + group * count;
+        const EV_INPUT *image = input + group * count;
         const int32_t end = (group + 1) * made;
         for (int32_t done = group * made, tile; done < end; done += tile) {
             tile = ev_next_tile(&layout, layer, done, end - done, &work);
@@ -41,7 +42,7 @@ void EV_KERNEL(const ev_conv2d_s8 *layer, int32_t groups, const EV_INPUT *input,
                 const int32_t next = pixel + 1 < pixels ? pixel + 1 : pixel;
                 gather(&layout, layer, count, image, pixel / window->out_w, pixel % window->out_w, layout.pixels);
                 gather(&layout, layer, count, image, next / window->out_w, next % window->out_w, layout.pixels + 1);
-                ev_multiply_pairs(&work, output + pixel * window->out_c + done, output + next * window->out_c + done);
+                EV_MULTIPLY(&work, output + pixel * window->out_c + done, output + next * window->out_c + done);
             }
         }
     }

@@ -2,7 +2,7 @@
  *
  * Activations are stored height, width, channel (NHWC without N); sizes are in elements. Names end in the input's type
  * and the weights' type: u8s8 reads uint8_t activations and int8_t weights. An 8-bit output may be signed or unsigned:
- * only the clamp [low, high] differs. Integer results are exact and equal on every machine; see ev_requantise.h for the
+ * only the clamp [low, high] differs. 16-bit activations give 16-bit ones; their zero points are 0. Integer results are exact and equal on every machine; see ev_requantise.h for the
  * one rounding step. Float kernels add in a fixed order without fused multiply-add, so they too agree everywhere. */
 #ifndef EV_KERNELS_H
 #define EV_KERNELS_H
@@ -26,7 +26,7 @@ typedef struct {
 
 /* weight: [out_c][kernel_h][kernel_w][in_c], in groups in_c / groups; depthwise: [kernel_h][kernel_w][channel].
  * bias: [out_c], with in_zero * (sum of the channel's weights) already subtracted.
- * scratch: memory that layers share, fastest in DTCM; evbench.compile.layers says how much a layer needs. */
+ * wide: 1 when sums of 16-bit activations need 64 bits. scratch: memory that layers share, fastest in DTCM; evbench.compile.layers says how much a layer needs. */
 typedef struct {
     ev_window window;
     const int8_t *weight;
@@ -35,6 +35,7 @@ typedef struct {
     ev_requant out;
     uint32_t *scratch;
     int32_t scratch_words;
+    int32_t wide;
 } ev_conv2d_s8;
 
 /* Weights as above, in float32; relu is 0 or 1. */
@@ -51,6 +52,7 @@ typedef struct {
     const int8_t *weight;
     const int32_t *bias;
     ev_requant out;
+    int32_t wide;
 } ev_linear_s8;
 
 /* result = (float)acc * multiplier[output], then rectified when relu is 1. */
@@ -60,6 +62,7 @@ typedef struct {
     const int32_t *bias;
     const float *multiplier;
     int32_t relu;
+    int32_t wide;
 } ev_linear_s8_logits;
 
 typedef struct {
@@ -100,35 +103,51 @@ typedef struct {
     int32_t zero, low, high;
 } ev_add;
 
+/* y = clamp(round_half_even((float)(x - in_zero) * in_scale / scale) + zero). */
+typedef struct {
+    int32_t size, in_zero;
+    float in_scale, scale;
+    int32_t zero, low, high;
+} ev_rescale;
+
 /* Inner loop of the integer convolutions: one tile of channels of two pixels. ev_pairs.h defines what it reads. */
 struct ev_pairs;
 void ev_multiply_pairs(const struct ev_pairs *work, uint8_t *first, uint8_t *second);
+void ev_multiply_pairs_s16(const struct ev_pairs *work, int16_t *first, int16_t *second);
 
 void ev_conv2d_u8s8(const ev_conv2d_s8 *layer, const uint8_t *input, uint8_t *output);
 void ev_conv2d_s8s8(const ev_conv2d_s8 *layer, const int8_t *input, uint8_t *output);
+void ev_conv2d_s16s8(const ev_conv2d_s8 *layer, const int16_t *input, int16_t *output);
 void ev_conv2d_u8f32(const ev_conv2d_f32 *layer, const uint8_t *input, float *output);
 void ev_conv2d_f32f32(const ev_conv2d_f32 *layer, const float *input, float *output);
 
 void ev_depthwise_u8s8(const ev_conv2d_s8 *layer, const uint8_t *input, uint8_t *output);
 void ev_depthwise_s8s8(const ev_conv2d_s8 *layer, const int8_t *input, uint8_t *output);
+void ev_depthwise_s16s8(const ev_conv2d_s8 *layer, const int16_t *input, int16_t *output);
 void ev_depthwise_u8f32(const ev_conv2d_f32 *layer, const uint8_t *input, float *output);
 void ev_depthwise_f32f32(const ev_conv2d_f32 *layer, const float *input, float *output);
 
 /* Output channels in `groups` groups, each of which reads its own input channels. */
 void ev_grouped_u8s8(const ev_conv2d_s8 *layer, int32_t groups, const uint8_t *input, uint8_t *output);
 void ev_grouped_s8s8(const ev_conv2d_s8 *layer, int32_t groups, const int8_t *input, uint8_t *output);
+void ev_grouped_s16s8(const ev_conv2d_s8 *layer, int32_t groups, const int16_t *input, int16_t *output);
 void ev_grouped_u8f32(const ev_conv2d_f32 *layer, int32_t groups, const uint8_t *input, float *output);
 void ev_grouped_f32f32(const ev_conv2d_f32 *layer, int32_t groups, const float *input, float *output);
 
 void ev_linear_u8s8(const ev_linear_s8 *layer, const uint8_t *input, uint8_t *output);
 void ev_linear_s8s8(const ev_linear_s8 *layer, const int8_t *input, uint8_t *output);
+void ev_linear_s16s8(const ev_linear_s8 *layer, const int16_t *input, int16_t *output);
 void ev_linear_u8s8_f32(const ev_linear_s8_logits *layer, const uint8_t *input, float *output);
 void ev_linear_s8s8_f32(const ev_linear_s8_logits *layer, const int8_t *input, float *output);
+void ev_linear_s16s8_f32(const ev_linear_s8_logits *layer, const int16_t *input, float *output);
 void ev_linear_u8f32(const ev_linear_weights_f32 *layer, const uint8_t *input, float *output);
 void ev_linear_f32f32(const ev_linear_weights_f32 *layer, const float *input, float *output);
 
 void ev_avgpool_u8(const ev_avgpool *layer, const uint8_t *input, uint8_t *output);
 void ev_avgpool_s8(const ev_avgpool *layer, const int8_t *input, uint8_t *output);
+void ev_avgpool_u8_s16(const ev_avgpool *layer, const uint8_t *input, int16_t *output);
+void ev_avgpool_s8_s16(const ev_avgpool *layer, const int8_t *input, int16_t *output);
+void ev_avgpool_s16(const ev_avgpool *layer, const int16_t *input, int16_t *output);
 void ev_avgpool_f32(int32_t positions, int32_t channels, const float *input, float *output);
 
 void ev_avgpool2d_u8(const ev_avgpool2d *layer, const uint8_t *input, uint8_t *output);
@@ -138,13 +157,21 @@ void ev_avgpool2d_f32(const ev_window *window, int32_t count_padding, const floa
 /* The output may begin where the input does when no window begins before the output pixel it makes. */
 void ev_maxpool_u8(const ev_window *window, const uint8_t *input, uint8_t *output);
 void ev_maxpool_s8(const ev_window *window, const int8_t *input, int8_t *output);
+void ev_maxpool_s16(const ev_window *window, const int16_t *input, int16_t *output);
 void ev_maxpool_f32(const ev_window *window, const float *input, float *output);
 
 /* The output may be one of the inputs. */
 void ev_add_u8u8(const ev_add *layer, const uint8_t *a, const uint8_t *b, uint8_t *output);
 void ev_add_u8s8(const ev_add *layer, const uint8_t *a, const int8_t *b, uint8_t *output);
 void ev_add_s8s8(const ev_add *layer, const int8_t *a, const int8_t *b, uint8_t *output);
+void ev_add_s16s16(const ev_add *layer, const int16_t *a, const int16_t *b, int16_t *output);
 void ev_add_f32(int32_t size, int32_t relu, const float *a, const float *b, float *output);
+
+/* table: the output's value for every input byte. */
+void ev_rescale_8(int32_t size, const uint8_t *table, const uint8_t *input, uint8_t *output);
+void ev_rescale_8_s16(int32_t size, const int16_t *table, const uint8_t *input, int16_t *output);
+void ev_rescale_s16_8(const ev_rescale *layer, const int16_t *input, uint8_t *output);
+void ev_rescale_s16_s16(const ev_rescale *layer, const int16_t *input, int16_t *output);
 
 /* One call per input. */
 void ev_concat_8(const ev_concat *part, const uint8_t *input, uint8_t *output);

@@ -1,6 +1,6 @@
-/* What integer convolutions share: 8-bit values widened to pairs of 16 bits, as the M7's dual multiplier reads them.
+/* What integer convolutions share: values in pairs of 16 bits, as the M7's dual multiplier reads them.
  *
- * A word holds two values. Four neighbouring values a b c d become the words (a, c) and (b, d), which takes one
+ * A word holds two values. Four neighbouring bytes a b c d become the words (a, c) and (b, d), which takes one
  * instruction each; weights are widened by the same rule, so every value meets its weight. What is left over at the end
  * of a row is filled with zeros. */
 #ifndef EV_PAIRS_H
@@ -20,6 +20,7 @@ struct ev_pairs {
     int32_t zero;
     float low, high; /* the clamp before the zero point is added */
     int32_t plain;   /* 1 when the clamp is [0, 255] and the zero point 0 */
+    int32_t wide;    /* 1 when sums of 16-bit activations need 64 bits */
 };
 
 static inline uint32_t ev_four(const void *bytes) {
@@ -114,7 +115,8 @@ EV_WIDEN(s8)
 #if defined(__ARM_FEATURE_DSP)
 /* The same for pixels, to every second word: eight values in seven cycles. */
 #define EV_WIDEN_PIXEL(type, extend)                                                                                   \
-    static inline uint32_t *ev_widen_pixel_##type(const uint8_t *from, int32_t count, uint32_t *to) {                  \
+    static inline uint32_t *ev_widen_pixel_##type(const void *values, int32_t count, uint32_t *to) {                   \
+        const uint8_t *from = values;                                                                                  \
         if (count >= 8) {                                                                                              \
             int32_t eights = count / 8;                                                                                \
             uint32_t a, b, even, odd;                                                                                  \
@@ -139,10 +141,31 @@ EV_WIDEN(s8)
     }
 #else
 #define EV_WIDEN_PIXEL(type, extend)                                                                                   \
-    static inline uint32_t *ev_widen_pixel_##type(const uint8_t *from, int32_t count, uint32_t *to) {                  \
-        return ev_widen_##type(from, count, to, 2);                                                                    \
+    static inline uint32_t *ev_widen_pixel_##type(const void *values, int32_t count, uint32_t *to) {                   \
+        return ev_widen_##type(values, count, to, 2);                                                                  \
     }
 #endif
+/* 16-bit values in the same order. */
+static inline uint32_t *ev_widen_pixel_s16(const int16_t *from, int32_t count, uint32_t *to) {
+    for (; count >= 4; count -= 4) {
+        const uint32_t ab = ev_four(from), cd = ev_four(from + 2);
+        to[0] = (ab & 0xFFFFu) | cd << 16;
+        to[2] = ab >> 16 | (cd & 0xFFFF0000u);
+        from += 4;
+        to += 4;
+    }
+    if (count > 0) {
+        const int16_t last = count == 1 ? 0 : from[count - 1];
+        to[0] = (uint16_t)from[0] | (uint32_t)(uint16_t)last << 16;
+        to += 2;
+        if (count == 3) {
+            to[0] = (uint16_t)from[1];
+            to += 2;
+        }
+    }
+    return to;
+}
+
 EV_WIDEN_PIXEL(u8, "uxtb16")
 EV_WIDEN_PIXEL(s8, "sxtb16")
 

@@ -1,4 +1,4 @@
-/* The one rounding step of integer layers: float32 to an 8-bit value, round half to even. */
+/* The one rounding step of integer layers: float32 to an 8-bit or 16-bit value, round half to even. */
 #ifndef EV_REQUANTISE_H
 #define EV_REQUANTISE_H
 
@@ -43,7 +43,7 @@ static inline float ev_smaller(float a, float b) {
 }
 
 /* Clamps before adding the zero point, so that a saturated conversion cannot overflow. */
-static inline uint8_t ev_saturate(float value, int32_t zero, int32_t low, int32_t high) {
+static inline int32_t ev_limit(float value, int32_t zero, int32_t low, int32_t high) {
     int32_t rounded = ev_round(value);
     if (rounded < low - zero) {
         rounded = low - zero;
@@ -51,7 +51,11 @@ static inline uint8_t ev_saturate(float value, int32_t zero, int32_t low, int32_
     if (rounded > high - zero) {
         rounded = high - zero;
     }
-    return (uint8_t)(rounded + zero);
+    return rounded + zero;
+}
+
+static inline uint8_t ev_saturate(float value, int32_t zero, int32_t low, int32_t high) {
+    return (uint8_t)ev_limit(value, zero, low, high);
 }
 
 static inline uint8_t ev_requantise(const ev_requant *out, int32_t channel, int32_t accumulator) {

@@ -12,12 +12,21 @@ from evbench.compile.host import HostModel
 from evbench.errors import ModelError, WorkspaceError
 from evbench.graph.execute import execute
 from evbench.graph.model import IntegerGraph
-from tests.graph.networks import branched_graph, float_graph, odd_graph, random_graph, residual_graph, sparse_windows
+from tests.graph.networks import (
+    branched_graph,
+    float_graph,
+    hybrid_graph,
+    odd_graph,
+    random_graph,
+    residual_graph,
+    sparse_windows,
+)
 
 INTEGER: list[Callable[[], IntegerGraph]] = [
     lambda: random_graph(0, size=(40, 36)),
     lambda: residual_graph(1, size=(48, 48), width=5),
     *(lambda seed=seed: odd_graph(seed) for seed in range(4)),  # type: ignore[misc]
+    *(lambda seed=seed: hybrid_graph(seed, zero_points=bool(seed % 2)) for seed in range(4)),  # type: ignore[misc]
     *(lambda seed=seed: branched_graph(seed, zero_points=seed < 2) for seed in range(4)),  # type: ignore[misc]
 ]
 

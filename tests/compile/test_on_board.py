@@ -12,9 +12,17 @@ from evbench.boards.execution import BoardExecution
 from evbench.boards.session import open_board
 from evbench.compile.build import build_firmware
 from evbench.compile.host import HostModel
-from evbench.graph.model import IntegerGraph
+from evbench.graph.model import DType, IntegerGraph
 from evbench.profiles import BoardProfile
-from tests.graph.networks import Builder, branched_graph, float_graph, odd_graph, residual_graph, sparse_windows
+from tests.graph.networks import (
+    Builder,
+    branched_graph,
+    float_graph,
+    hybrid_graph,
+    odd_graph,
+    residual_graph,
+    sparse_windows,
+)
 
 LAYERS = (  # outputs, kernel, stride, whether depthwise, padding
     (7, 3, 1, False, (1, 1, 1, 1)),
@@ -45,12 +53,27 @@ def tails_graph(seed: int, *, zero_points: bool) -> IntegerGraph:
     return build.graph(build.linear(build.linear(last, 5, logits=False), 3), f"tails-{seed}")
 
 
+def rectified_signed_graph(seed: int) -> IntegerGraph:
+    """Rectified outputs on signed grids with zero point 0, as imported networks may have them."""
+    build = Builder(seed, sparse_windows(seed + 1, 4, (2, 13, 11)), active=0.5)
+    last = build.conv("input", 7)
+    for operator in ("dense", "depthwise"):
+        last = build.conv(last, 7, depthwise=operator == "depthwise")
+        tensor = build.tensors[last]
+        signed = dataclasses.replace(tensor, dtype=DType.S8, scale=tensor.scale)  # saturates at 127, not at 255
+        build.tensors[last] = signed
+        build.values[last] = np.minimum(build.values[last], 127).astype(np.int8)
+    return build.graph(build.linear(last, 3), f"rectified-{seed}")
+
+
 GRAPHS = {
+    "rectified on signed grids": (rectified_signed_graph(3), 1),
     "tails, signed": (tails_graph(5, zero_points=False), 1),
     "tails, zero points": (tails_graph(6, zero_points=True), 1),
     "signed and unsigned, residual": (residual_graph(1, size=(32, 32), bins=2, width=4), 2),
     "zero points and odd sizes": (odd_graph(2), 1),
     "groups, windows and joined channels": (branched_graph(1), 1),
+    "a head of 16 bit": (hybrid_graph(1, zero_points=True), 1),
     "float groups and windows": (branched_graph(2, float_weights=True), 1),
     "float": (float_graph(3, size=(24, 24), bins=2, width=4), 2),
 }

@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 
 from evbench.compile.layers import channels_last, convolution_family, lookup_table, scratch_words
 from evbench.graph.background import Background
-from evbench.graph.execute import multipliers
+from evbench.graph.execute import accumulator_bound, multipliers
 from evbench.graph.model import AveragePool2d, Conv2d, DType, GlobalAveragePool, IntegerGraph, Linear, Operator, Tensor
 
 I32, F32, POINTER = ctypes.c_int32, ctypes.c_float, ctypes.c_void_p
@@ -28,7 +28,7 @@ class Requant(ctypes.Structure):
 
 class IntegerConv(ctypes.Structure):
     _fields_ = [("window", Window), ("weight", POINTER), ("bias", POINTER), ("in_zero", I32), ("out", Requant)]
-    _fields_ += [("scratch", POINTER), ("scratch_words", I32)]
+    _fields_ += [("scratch", POINTER), ("scratch_words", I32), ("wide", I32)]
 
 
 class Sites(ctypes.Structure):
@@ -49,12 +49,13 @@ class FloatConv(ctypes.Structure):
 
 class IntegerLinear(ctypes.Structure):
     _fields_ = [("inputs", I32), ("outputs", I32), ("weight", POINTER), ("bias", POINTER), ("out", Requant)]
+    _fields_ += [("wide", I32)]
 
 
 class Logits(ctypes.Structure):
     _fields_ = [
         *(("inputs", I32), ("outputs", I32), ("weight", POINTER), ("bias", POINTER)),
-        *(("multiplier", POINTER), ("relu", I32)),
+        *(("multiplier", POINTER), ("relu", I32), ("wide", I32)),
     ]
 
 
@@ -69,6 +70,13 @@ class Average(ctypes.Structure):
 class AverageWindow(ctypes.Structure):
     _fields_ = [
         *(("window", Window), ("in_zero", I32), ("count_padding", I32), ("ratio", F32)),
+        *(("zero", I32), ("low", I32), ("high", I32)),
+    ]
+
+
+class Rescaling(ctypes.Structure):
+    _fields_ = [
+        *(("size", I32), ("in_zero", I32), ("in_scale", F32), ("scale", F32)),
         *(("zero", I32), ("low", I32), ("high", I32)),
     ]
 
@@ -137,7 +145,7 @@ class Caller:
         words = scratch_words(self.graph, operator)
         scratch = self._keep(np.zeros(words, np.uint32))
         out = self.requant(operator.relu)
-        return IntegerConv(window, self._keep(weight), self._bias(operator), zero, out, scratch, words)
+        return IntegerConv(window, self._keep(weight), self._bias(operator), zero, out, scratch, words, self.wide)
 
     def sparse(self, operator: Conv2d, background: Background, active: Sites, marked: Sites) -> ctypes.Structure:
         """The same layer, skipping what is not `active`; it notes its own activity in `marked`."""
@@ -160,8 +168,14 @@ class Caller:
         bias = self._bias(operator)
         if self.output.dtype is DType.F32:
             scale = self._keep(multipliers(self.graph, operator))
-            return Logits(inputs, outputs, weight, bias, scale, operator.relu)
-        return IntegerLinear(inputs, outputs, weight, bias, self.requant(operator.relu))
+            return Logits(inputs, outputs, weight, bias, scale, operator.relu, self.wide)
+        return IntegerLinear(inputs, outputs, weight, bias, self.requant(operator.relu), self.wide)
+
+    @property
+    def wide(self) -> bool:
+        """Whether a convolution's or linear layer's sums need 64 bits."""
+        assert isinstance(self.operator, Conv2d | Linear)
+        return accumulator_bound(self.graph, self.operator) >= 2**31
 
     def average(self, operator: GlobalAveragePool) -> Average:
         channels, height, width = self.sources[0].shape
@@ -186,6 +200,20 @@ class Caller:
             getattr(self.library, kernel)(ctypes.byref(part), stored, ctypes.c_void_p(out.ctypes.data))
             first += len(value)
         return np.moveaxis(out, -1, 0)
+
+    def rescale(self, values: NDArray[Any]) -> NDArray[Any]:
+        """Run the kernel of a change of grid."""
+        given, made = self.sources[0], self.output
+        to = "s16" if made.dtype is DType.S16 else "8"
+        if given.dtype is DType.S16:
+            info = np.iinfo(made.dtype.numpy)
+            limits = (made.zero_point, int(info.min), int(info.max))
+            layer = Rescaling(made.size, given.zero_point, given.scale, made.scale, *limits)
+            return self.call(f"ev_rescale_s16_{to}", layer, values)
+        out, stored = np.zeros(values.size, made.dtype.numpy), self._keep(values)
+        kernel = getattr(self.library, "ev_rescale_8_s16" if to == "s16" else "ev_rescale_8")
+        kernel(I32(made.size), self._keep(lookup_table(given, made)), stored, ctypes.c_void_p(out.ctypes.data))
+        return out.reshape(made.shape)
 
     def addition(self, relu: bool) -> Addition:
         a, b = self.sources

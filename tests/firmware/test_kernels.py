@@ -14,16 +14,31 @@ from numpy.typing import NDArray
 
 from evbench.compile import layers as lowering
 from evbench.graph.execute import run_operator
-from evbench.graph.model import Add, AveragePool2d, Concat, Conv2d, DType, GlobalAveragePool, Linear, MaxPool2d, Tensor
+from evbench.graph.model import (
+    Add,
+    AveragePool2d,
+    Concat,
+    Conv2d,
+    DType,
+    GlobalAveragePool,
+    Linear,
+    MaxPool2d,
+    Rescale,
+    Tensor,
+)
 from tests.firmware.layers import Caller, Window
 
 EIGHT_BIT = st.sampled_from([DType.U8, DType.S8])
+INTEGER = st.sampled_from([DType.U8, DType.S8, DType.S16])
+PAIRS = [(DType.U8, DType.U8), (DType.U8, DType.S8), (DType.S8, DType.S8), (DType.S16, DType.S16)]
 SIDES = st.integers(1, 9)
 MANY = settings(max_examples=120, deadline=None)
 
 
 def zero_point(draw: Any, dtype: DType) -> int:
     info = np.iinfo(dtype.numpy)
+    if dtype is DType.S16:
+        return 0
     return draw(st.one_of(st.just(0), st.integers(int(info.min), int(info.max))))
 
 
@@ -58,15 +73,15 @@ def output_sides(
 
 
 def requantised(rng: np.random.Generator, given: Tensor, shape: tuple[int, ...], draw: Any, fan_in: int) -> Tensor:
-    """An 8-bit output whose scale makes most results fall inside its range, and some outside."""
-    dtype = draw(EIGHT_BIT)
+    """An output whose scale makes most results fall inside its range, and some outside."""
+    dtype = given.dtype if given.dtype is DType.S16 else draw(EIGHT_BIT)
     scale = float(np.float32(given.scale * 0.01 * np.sqrt(fan_in) * np.exp(rng.uniform(-1, 1))))
     return Tensor("output", shape, dtype, scale, zero_point(draw, dtype))
 
 
 @st.composite
 def convolutions(
-    draw: Any, form: Literal["dense", "depthwise", "grouped"], floats: bool
+    draw: Any, form: Literal["dense", "depthwise", "grouped"], floats: bool, types: Any = INTEGER
 ) -> tuple[Conv2d, Tensor, Tensor, NDArray[Any]]:
     shape, kernel, stride, padding = geometry(draw)
     rng = np.random.default_rng(draw(st.integers(0, 2**32 - 1)))
@@ -89,7 +104,7 @@ def convolutions(
         output = Tensor("output", extent, DType.F32)
         scale = np.zeros(0, np.float32)
     else:
-        dtype = draw(EIGHT_BIT)
+        dtype = draw(types)
         source = Tensor("input", shape, dtype, random_scale(rng), zero_point(draw, dtype))
         weight = rng.integers(-127, 127, weights, endpoint=True).astype(np.int8)
         bias = rng.integers(-(2**14), 2**14, outputs).astype(np.int32)
@@ -162,7 +177,7 @@ def test_float_depthwise_convolution_agrees_with_the_reference_to_rounding(kerne
 @st.composite
 def linear_layers(draw: Any) -> tuple[Linear, Tensor, Tensor, NDArray[Any]]:
     rng = np.random.default_rng(draw(st.integers(0, 2**32 - 1)))
-    inputs, outputs, dtype = draw(st.integers(1, 80)), draw(SIDES), draw(EIGHT_BIT)
+    inputs, outputs, dtype = draw(st.integers(1, 80)), draw(SIDES), draw(INTEGER)
     source = Tensor("input", (inputs,), dtype, random_scale(rng), zero_point(draw, dtype))
     weight = rng.integers(-127, 127, (outputs, inputs), endpoint=True).astype(np.int8)
     bias = rng.integers(-(2**14), 2**14, outputs).astype(np.int32)
@@ -204,14 +219,16 @@ def test_float_linear_layer_agrees_with_the_reference_to_rounding(
 def test_integer_global_average_equals_the_reference(kernels: ctypes.CDLL, data: Any) -> None:
     rng = np.random.default_rng(data.draw(st.integers(0, 2**32 - 1)))
     shape = (data.draw(SIDES), data.draw(SIDES), data.draw(SIDES))
-    given_type, made_type = data.draw(EIGHT_BIT), data.draw(EIGHT_BIT)
+    given_type = data.draw(INTEGER)
+    made_type = DType.S16 if given_type is DType.S16 else data.draw(INTEGER)
     source = Tensor("input", shape, given_type, random_scale(rng), zero_point(data.draw, given_type))
     scale = float(np.float32(source.scale * np.exp(rng.uniform(-2, 1))))
     output = Tensor("output", (shape[0], 1, 1), made_type, scale, zero_point(data.draw, made_type))
     layer = GlobalAveragePool("mean", ("input",), "output")
     values = random_values(rng, source)
     caller = Caller(kernels, layer, [source], output)
-    found = caller.call(f"ev_avgpool_{given_type}", caller.average(layer), values)
+    suffix = "_s16" if made_type is DType.S16 and given_type is not DType.S16 else ""
+    found = caller.call(f"ev_avgpool_{given_type}{suffix}", caller.average(layer), values)
     np.testing.assert_array_equal(found, reference(caller, values))
 
 
@@ -256,6 +273,51 @@ def test_float_average_under_a_window_equals_the_reference(kernels: ctypes.CDLL,
 
 
 @MANY
+@given(data=st.data(), given_type=INTEGER, made_type=INTEGER)
+def test_a_change_of_grid_equals_the_reference(
+    kernels: ctypes.CDLL, data: Any, given_type: DType, made_type: DType
+) -> None:
+    rng = np.random.default_rng(data.draw(st.integers(0, 2**32 - 1)))
+    shape = (data.draw(SIDES), data.draw(SIDES), data.draw(SIDES))
+    source = Tensor("input", shape, given_type, random_scale(rng), zero_point(data.draw, given_type))
+    output = Tensor("output", shape, made_type, random_scale(rng), zero_point(data.draw, made_type))
+    values = random_values(rng, source)
+    caller = Caller(kernels, Rescale("grid", ("input",), "output"), [source], output)
+    np.testing.assert_array_equal(caller.rescale(values), reference(caller, values))
+
+
+@pytest.mark.parametrize("outputs", [1, 2, 3, 7])
+@pytest.mark.parametrize("sign", [1, -1])
+@pytest.mark.parametrize("kind", ["conv", "linear", "logits"])
+def test_sums_of_16_bit_activations_beyond_32_bits_equal_the_reference(
+    kernels: ctypes.CDLL, kind: str, sign: int, outputs: int
+) -> None:
+    rng = np.random.default_rng(outputs)
+    inputs = 1021  # all weights and activations near their largest: sums of 4e9
+    source = Tensor("input", (inputs, 3, 1) if kind == "conv" else (inputs,), DType.S16, 1.0)
+    values = rng.integers(32000, 32767, source.shape, endpoint=True).astype(np.int16)
+    weight = (sign * rng.integers(120, 127, (outputs, inputs), endpoint=True)).astype(np.int8)
+    bias = rng.integers(-(2**20), 2**20, outputs).astype(np.int32)
+    scale = rng.uniform(0.6e-8, 0.7e-8, outputs).astype(np.float32)
+    if kind == "conv":
+        output = Tensor("output", (outputs, 3, 1), DType.S16, 0.001)
+        layer: Conv2d | Linear = Conv2d(
+            "conv", ("input",), "output", weight[:, :, None, None], scale, bias, (1, 1), (0, 0, 0, 0), 1, False
+        )
+        caller = Caller(kernels, layer, [source], output)
+        found = caller.convolve(layer, values)
+    else:
+        logits = kind == "logits"
+        output = Tensor("output", (outputs,), DType.F32) if logits else Tensor("output", (outputs,), DType.S16, 0.001)
+        layer = Linear("fc", ("input",), "output", weight, scale, bias, False)
+        caller = Caller(kernels, layer, [source], output)
+        found = caller.call("ev_linear_s16s8_f32" if logits else "ev_linear_s16s8", caller.linear(layer), values)
+    assert caller.wide
+    np.testing.assert_array_equal(found, reference(caller, values))
+    assert kind == "logits" or 10000 < abs(int(found.flat[0])) < 32767  # not merely saturated
+
+
+@MANY
 @given(data=st.data(), floats=st.booleans())
 def test_concatenation_equals_the_reference(kernels: ctypes.CDLL, data: Any, floats: bool) -> None:
     rng = np.random.default_rng(data.draw(st.integers(0, 2**32 - 1)))
@@ -280,7 +342,7 @@ def test_concatenation_equals_the_reference(kernels: ctypes.CDLL, data: Any, flo
 
 
 @MANY
-@given(data=st.data(), dtype=st.sampled_from([DType.U8, DType.S8, DType.F32]))
+@given(data=st.data(), dtype=st.sampled_from([DType.U8, DType.S8, DType.S16, DType.F32]))
 def test_max_pooling_equals_the_reference(kernels: ctypes.CDLL, data: Any, dtype: DType) -> None:
     shape, kernel, stride, padding = geometry(data.draw)
     rng = np.random.default_rng(data.draw(st.integers(0, 2**32 - 1)))
@@ -295,7 +357,7 @@ def test_max_pooling_equals_the_reference(kernels: ctypes.CDLL, data: Any, dtype
 
 
 @MANY
-@given(data=st.data(), pair=st.sampled_from([(DType.U8, DType.U8), (DType.U8, DType.S8), (DType.S8, DType.S8)]))
+@given(data=st.data(), pair=st.sampled_from(PAIRS))
 def test_integer_addition_equals_the_reference(kernels: ctypes.CDLL, data: Any, pair: tuple[DType, DType]) -> None:
     rng = np.random.default_rng(data.draw(st.integers(0, 2**32 - 1)))
     shape = (data.draw(SIDES), data.draw(SIDES), data.draw(SIDES))
@@ -303,7 +365,7 @@ def test_integer_addition_equals_the_reference(kernels: ctypes.CDLL, data: Any, 
         Tensor(name, shape, dtype, random_scale(rng), zero_point(data.draw, dtype))
         for name, dtype in zip("ab", pair, strict=True)
     ]
-    made = data.draw(EIGHT_BIT)
+    made = DType.S16 if DType.S16 in pair else data.draw(EIGHT_BIT)
     output = Tensor("output", shape, made, random_scale(rng), zero_point(data.draw, made))
     relu = data.draw(st.booleans())
     values = [random_values(rng, source) for source in sources]

@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from evbench.graph.background import classify, spread
 from evbench.graph.model import Conv2d, Tensor
 from tests.firmware.layers import Caller, Sites, SparseBackground, pack_sites
-from tests.firmware.test_kernels import convolutions, random_values, reference
+from tests.firmware.test_kernels import EIGHT_BIT, convolutions, random_values, reference
 
 MANY = settings(max_examples=120, deadline=None)
 SHARES = st.sampled_from([0.0, 0.05, 0.3, 1.0])
@@ -45,7 +45,7 @@ def check_skipping(
 
 
 @MANY
-@given(case=convolutions("dense", floats=False), share=SHARES, seed=st.integers(0, 2**32 - 1))
+@given(case=convolutions("dense", floats=False, types=EIGHT_BIT), share=SHARES, seed=st.integers(0, 2**32 - 1))
 def test_a_convolution_that_skips_equals_the_reference(
     kernels: ctypes.CDLL, case: Any, share: float, seed: int
 ) -> None:
@@ -53,7 +53,7 @@ def test_a_convolution_that_skips_equals_the_reference(
 
 
 @MANY
-@given(case=convolutions("depthwise", floats=False), share=SHARES, seed=st.integers(0, 2**32 - 1))
+@given(case=convolutions("depthwise", floats=False, types=EIGHT_BIT), share=SHARES, seed=st.integers(0, 2**32 - 1))
 def test_a_depthwise_convolution_that_skips_equals_the_reference(
     kernels: ctypes.CDLL, case: Any, share: float, seed: int
 ) -> None:

@@ -24,6 +24,7 @@ from evbench.graph.model import (
     Linear,
     MaxPool2d,
     Operator,
+    Rescale,
     Tensor,
 )
 
@@ -51,6 +52,7 @@ class Builder:
     float_weights: bool = False
     active: float = 0.15
     zero_points: bool = False
+    wide: bool = False  # what follows is on 16-bit grids
     tensors: dict[str, Tensor] = field(default_factory=dict)
     operators: list[Operator] = field(default_factory=list)
     values: dict[str, NDArray[Any]] = field(default_factory=dict)
@@ -137,6 +139,12 @@ class Builder:
         shape = (channels, rows, columns)
         return self._append(pool, self._calibrated(pool.output, shape, total / count * given.scale, relu=False))
 
+    def rescale(self, source: str) -> str:
+        """The same values on another grid of the present width."""
+        name, given = f"grid{len(self.operators)}", self.tensors[source]
+        output = self._calibrated(f"{name}.out", given.shape, self._real(source), relu=False)
+        return self._append(Rescale(name, (source,), output.name), output)
+
     def concat(self, *sources: str, relu: bool = False) -> str:
         """The channels of all sources on one grid; `relu` says that none is negative."""
         name = f"concat{len(self.operators)}"
@@ -180,6 +188,9 @@ class Builder:
     def _calibrated(self, name: str, shape: tuple[int, ...], real: NDArray[Any], relu: bool) -> Tensor:
         if self.float_weights:
             return Tensor(name, shape, DType.F32)
+        if self.wide:
+            largest = max(float(np.abs(real).max()) * 0.99, 1e-3)  # the largest few saturate
+            return Tensor(name, shape, DType.S16, float(np.float32(largest / 32767)))
         if self.zero_points and not relu:
             low, high = min(float(real.min()), 0.0), max(float(real.max()), 0.0)
             scale = float(np.float32(max(high - low, 1e-3) / 255))
@@ -268,3 +279,24 @@ def branched_graph(seed: int, *, zero_points: bool = True, float_weights: bool =
     joined = build.concat(grouped, doubled, wide, mean)
     pooled = build.average_window(joined, (2, 2), 2, (0, 0, 1, 1), not seed % 2)
     return build.graph(build.linear(pooled, 3), f"branched-{seed}")
+
+
+def hybrid_graph(seed: int, *, zero_points: bool = False) -> IntegerGraph:
+    """An 8-bit backbone and a head on 16-bit activations, with every operator that has a 16-bit kernel."""
+    rng = np.random.default_rng(seed)
+    height, width = (int(side) for side in rng.integers(11, 18, 2))
+    build = Builder(seed, sparse_windows(seed + 1, 6, (2, height, width)), active=0.4, zero_points=zero_points)
+    body = build.conv("input", 7, stride=2, relu=bool(seed % 2))
+    build.wide = True
+    mean = build.average(body)
+    head = build.rescale(body)
+    head = build.conv(head, 9)
+    head = build.add(build.conv(build.conv(head, 0, depthwise=True, relu=False), 9, groups=3, relu=False), head)
+    head = build.rescale(build.maxpool(head))
+    deep = build.conv(build.conv(head, 62, kernel=1), 3, relu=False)  # 558 inputs: sums beyond 32 bits
+    build.wide = False
+    narrow = build.conv(build.rescale(deep), 4, kernel=1)
+    build.wide = True
+    wide_again = build.average(build.rescale(narrow))
+    joined = build.add(build.linear(wide_again, 5, logits=False, relu=True), build.linear(mean, 5, logits=False))
+    return build.graph(build.linear(joined, 3), f"hybrid-{seed}")

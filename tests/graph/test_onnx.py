@@ -13,7 +13,15 @@ from evbench.errors import ModelError
 from evbench.graph.execute import execute
 from evbench.graph.model import Conv2d, DType, IntegerGraph, Linear
 from evbench.graph.onnx import IR_VERSION, OPSET, OnnxSession, to_onnx
-from tests.graph.networks import branched_graph, float_graph, odd_graph, random_graph, residual_graph, sparse_windows
+from tests.graph.networks import (
+    branched_graph,
+    float_graph,
+    hybrid_graph,
+    odd_graph,
+    random_graph,
+    residual_graph,
+    sparse_windows,
+)
 
 NETWORKS = {
     "separable": random_graph(0),
@@ -24,13 +32,16 @@ NETWORKS = {
 }
 
 
+WIDE = {f"hybrid-{seed}": hybrid_graph(seed, zero_points=bool(seed % 2)) for seed in range(4)}
+
+
 def windows(graph: IntegerGraph, count: int = 8) -> np.ndarray:
     return sparse_windows(99, count, graph.tensors["input"].shape)  # type: ignore[arg-type]
 
 
-@pytest.mark.parametrize("name", NETWORKS)
+@pytest.mark.parametrize("name", [*NETWORKS, *WIDE])
 def test_integer_kernels_equal_the_reference_on_every_tensor(name: str) -> None:
-    graph = NETWORKS[name]
+    graph = (NETWORKS | WIDE)[name]
     expected, got = execute(graph, windows(graph)), OnnxSession(graph, optimised=True).run(windows(graph))
     assert got.keys() == expected.keys() == graph.tensors.keys()
     for tensor in expected:
@@ -60,6 +71,19 @@ def test_unoptimised_sessions_run_the_float_operators_of_the_file() -> None:
     expected, got = execute(graph, windows(graph)), session.run(windows(graph))
     differing = sum(int((expected[name] != got[name]).sum()) for name in expected if got[name].dtype != np.float32)
     assert differing <= sum(value.size for value in expected.values()) / 10_000
+
+
+@pytest.mark.parametrize("name", WIDE)
+def test_the_file_of_a_network_with_16_bit_activations_quantises_them_in_opset_21(name: str) -> None:
+    graph = WIDE[name]
+    model = to_onnx(graph)
+    assert (model.opset_import[0].version, model.ir_version) == (21, 10)
+    kinds = Counter(node.op_type for node in model.graph.node)
+    assert kinds["Conv"] == sum(isinstance(op, Conv2d) for op in graph.operators)
+    assert not {"Floor", "Round", "Cast"} & set(kinds)
+    expected, got = execute(graph, windows(graph)), OnnxSession(graph, optimised=False).run(windows(graph))
+    for tensor, value in expected.items():
+        assert np.abs(got[tensor].astype(np.float64) - value).max() <= 2, tensor  # float32 sums of 16-bit values
 
 
 @pytest.mark.parametrize("optimised", [True, False])
@@ -112,10 +136,10 @@ def test_unsigned_tensors_are_written_with_zero_point_minus_128() -> None:
     assert zeros == {-128}
 
 
-def test_sixteen_bit_activations_are_refused_with_the_tensor() -> None:
+def test_32_bit_activations_are_refused_with_the_tensor() -> None:
     graph = NETWORKS["separable"]
     name = graph.operators[0].output
-    wide = replace(graph, tensors={**graph.tensors, name: replace(graph.tensors[name], dtype=DType.S16)})
+    wide = replace(graph, tensors={**graph.tensors, name: replace(graph.tensors[name], dtype=DType.S32)})
     with pytest.raises(ModelError, match=f"tensor '{name}'"):
         to_onnx(wide)
 

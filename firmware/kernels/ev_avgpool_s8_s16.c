@@ -1,0 +1,5 @@
+/* Global average pooling of signed 8-bit activations, to 16 bit. */
+#define EV_KERNEL ev_avgpool_s8_s16
+#define EV_INPUT int8_t
+#define EV_OUTPUT int16_t
+#include "ev_avgpool.h"
