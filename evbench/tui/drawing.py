@@ -18,6 +18,7 @@ from evbench.events.representations import Images
 View = Literal["apart", "bins", "merged"]
 
 _WIDEST_PICTURE = 96
+_COLUMN = np.array(list(" ▁▂▃▄▅▆▇█"))
 
 
 @dataclass(frozen=True, slots=True)
@@ -107,6 +108,4 @@ def columns(values: NDArray[np.float64], width: int, height: int) -> list[str]:
     tallest = np.maximum.reduceat(values, cells) if width <= len(values) else values[cells]
     peak = float(tallest.max())
     eighths = np.zeros(width, np.int64) if peak <= 0 else np.ceil(tallest / peak * height * 8).astype(np.int64)
-    return [
-        "".join(" ▁▂▃▄▅▆▇█"[int(np.clip(e - 8 * (height - 1 - line), 0, 8))] for e in eighths) for line in range(height)
-    ]
+    return ["".join(_COLUMN[np.clip(eighths - 8 * (height - 1 - line), 0, 8)]) for line in range(height)]

@@ -154,7 +154,8 @@ class DataPane(Pane):
             self._wanted = path
             self.read(path)
 
-    @work(thread=True, exclusive=True, group="recording")
+    # A worker without a description is described by its arguments, whole recordings among them.
+    @work(thread=True, exclusive=True, group="recording", description="read")
     def read(self, path: Path) -> None:
         worker = get_current_worker()
         with self._reading:
@@ -236,7 +237,7 @@ class DataPane(Pane):
 
         self.app.push_screen(FilterDialog(choices_for(self._read.geometry, self._filters)), chosen)
 
-    @work(thread=True, exclusive=True, group="filters")
+    @work(thread=True, exclusive=True, group="filters", description="filter")
     def apply_filters(self, recording: RecordingState, filters: tuple[FilterSettings, ...]) -> None:
         try:
             filtered = filter_recording(recording, filters)
@@ -267,7 +268,7 @@ class DataPane(Pane):
             self._number = max(0, min(number, self._recording.windows(self._length) - 1))
             self.represent(self._recording, self._number, self._length, self._bins, self._kind)
 
-    @work(thread=True, exclusive=True, group="window")
+    @work(thread=True, exclusive=True, group="window", description="represent")
     def represent(self, recording: RecordingState, number: int, length: int, bins: int, kind: Kind) -> None:
         window = read_window(recording, number, length, bins, kind)
         if not get_current_worker().is_cancelled:
@@ -302,7 +303,8 @@ class DataPane(Pane):
         for remark in remarks:
             if text.cell_len + 2 + len(remark) <= line.size.width:
                 text.append(f"  {remark}", _DIM)
-        line.update(text)
+        # A line stays a line: arranging the whole screen anew would cost more than all else a new window does.
+        line.update(text, layout=False)
         about = [self._playing.remark] if self._playing else []
         about.append(window.kind)
         if window.images.shape[1] > 1:
