@@ -121,6 +121,15 @@ def test_events_info_as_json_has_the_promised_keys(evbench: Evbench, recording: 
     assert info["monotonic"] is True
 
 
+def test_datasets_list_says_what_each_set_needs(evbench: Evbench) -> None:
+    entries = {entry["name"]: entry for entry in evbench("datasets", "list", "--json").json["datasets"]}
+    assert list(entries["dvs128-gesture"]) == ["name", "what", "split", "files", "ready"]
+    assert "DvsGesture.tar.gz" in entries["dvs128-gesture"]["files"]
+    shown = evbench("datasets", "list").out
+    assert all(name in shown for name in entries)
+    assert "evbench downloads nothing" in shown
+
+
 def test_events_info_for_people_shows_the_counts(evbench: Evbench, recording: Path) -> None:
     count = evbench("events", "info", recording, "--json").json["events"]
     assert f"{count:,}" in evbench("events", "info", recording).out

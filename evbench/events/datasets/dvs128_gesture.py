@@ -85,7 +85,7 @@ def _trials(path: Path) -> list[tuple[str, Path]]:
             remedy=f"Download DvsGesture.tar.gz from IBM by hand, unpack it, and name the folder {FOLDER} with --data",
         )
     found: list[tuple[str, Path]] = []
-    for number, line in enumerate(path.read_text(encoding="utf-8").splitlines(), 1):
+    for number, line in enumerate(path.read_text(encoding="utf-8", errors="replace").splitlines(), 1):
         if not line.strip():
             continue
         person = re.match(r"(user\d+)_\w+\.aedat$", line.strip())
@@ -109,7 +109,7 @@ def _trials(path: Path) -> list[tuple[str, Path]]:
 def _gestures(path: Path) -> list[tuple[int, int, int]]:
     """Class from 0, begin and end in microseconds of each line of a table of labels."""
     try:
-        lines = path.read_text(encoding="utf-8").splitlines()
+        lines = path.read_text(encoding="utf-8", errors="replace").splitlines()
     except OSError as error:
         raise RecordingError(
             f"The table of labels cannot be read: {error.strerror}",

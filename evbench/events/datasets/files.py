@@ -83,7 +83,7 @@ def _listed(root: Path, split: str) -> list[tuple[int, Path]]:
     if not lists:
         raise RecordingError(f"The dataset has no {split} list", where=f"{root}/{split}*.txt", remedy="Correct --data")
     samples: list[tuple[int, Path]] = []
-    for number, line in enumerate(lists[0].read_text(encoding="utf-8").splitlines(), 1):
+    for number, line in enumerate(lists[0].read_text(encoding="utf-8", errors="replace").splitlines(), 1):
         if not line.strip() or line.startswith("#"):
             continue
         words = line.split()

@@ -118,6 +118,15 @@ def test_what_is_missing_or_wrong_is_named_with_its_line(folder, name, text, wha
     assert caught.value.where.endswith(line)
 
 
+def test_lists_and_tables_that_are_no_text_are_refused(folder):
+    (folder / "user24_led_labels.csv").write_bytes(bytes(range(128, 256)))
+    with pytest.raises(RecordingError, match="does not begin with class,"):
+        load(folder)
+    (folder / "trials_to_test.txt").write_bytes(bytes(range(128, 256)))
+    with pytest.raises(RecordingError, match="does not name a recording"):
+        load(folder)
+
+
 def test_a_folder_that_is_something_else_says_what_to_download(tmp_path):
     with pytest.raises(RecordingError, match=r"trials_to_train\.txt is missing") as caught:
         load(tmp_path)

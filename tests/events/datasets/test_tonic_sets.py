@@ -15,7 +15,9 @@ from evbench.errors import RecordingError
 from evbench.events.datasets.catalogue import list_datasets, load_dataset
 from evbench.events.datasets.labelled import Dataset
 from evbench.events.datasets.tonic_sets import TONIC_SETS
+from evbench.events.recording import open_recording
 from evbench.events.stream import EventStream, SensorGeometry
+from evbench.events.windows import in_time_order
 from evbench.events.windowset import build_windows
 from evbench.events.writers import write_recording
 from evbench.profiles import DatasetSettings, Representation
@@ -113,6 +115,22 @@ def test_every_recording_gives_the_events_of_its_file_with_its_class_and_polarit
         same_events(stream, source)
         if recording.name in held:
             assert held[recording.name] is source
+
+
+@needs_tonic
+def test_real_digits_are_read_as_by_the_decoder_of_evbench(tmp_path, shared_data, same_events):
+    lines = (shared_data / "nmnist-small" / "test100.txt").read_text().split("\n")[1:21]
+    for number, (sample, digit, *_) in enumerate(line.split() for line in lines):
+        folder = tmp_path / "NMNIST" / ("Test" if number % 4 == 0 else "Train") / digit
+        folder.mkdir(parents=True, exist_ok=True)
+        (folder / f"{int(sample):05d}.bin").symlink_to(shared_data / "nmnist-small" / f"{sample}.bs2")
+    dataset = load(tmp_path, "NMNIST")
+    assert len(dataset.recordings) == 20
+    for recording in dataset.recordings:
+        assert dataset.classes[recording.label][0] == Path(recording.name).parent.name
+        own = open_recording(tmp_path / recording.name)
+        assert own.geometry == dataset.geometry
+        same_events(dataset.read(recording), in_time_order(own.read()))
 
 
 @needs_tonic
