@@ -6,9 +6,8 @@ Real recordings appear as curves only, because several of their sources state no
 from __future__ import annotations
 
 import base64
+import io
 import math
-import struct
-import zlib
 from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING
 
@@ -118,15 +117,11 @@ def _window(stream: EventStream, t0: int, duration: int) -> NDArray[np.uint8]:
 
 
 def _png(colour: NDArray[np.uint8]) -> bytes:
-    """A PNG of four colours: RFC 2083, colour type 3, two bits a pixel."""
-    height, width = colour.shape
-    quarter = colour.reshape(height, width // 4, 4)
-    packed = quarter[..., 0] << 6 | quarter[..., 1] << 4 | quarter[..., 2] << 2 | quarter[..., 3]
-    rows = np.hstack([np.zeros((height, 1), np.uint8), packed.astype(np.uint8)]).tobytes()
+    """A PNG of colours of the palette, [H, W]."""
+    from PIL import Image
 
-    def chunk(kind: bytes, data: bytes) -> bytes:
-        return struct.pack(">I", len(data)) + kind + data + struct.pack(">I", zlib.crc32(kind + data))
-
-    header = struct.pack(">IIBBBBB", width, height, 2, 3, 0, 0, 0)
-    chunks = [(b"IHDR", header), (b"PLTE", _PALETTE), (b"IDAT", zlib.compress(rows, 9)), (b"IEND", b"")]
-    return b"\x89PNG\r\n\x1a\n" + b"".join(chunk(kind, data) for kind, data in chunks)
+    image = Image.fromarray(colour, "P")
+    image.putpalette(_PALETTE)
+    written = io.BytesIO()
+    image.save(written, "PNG", optimize=True, bits=2)
+    return written.getvalue()

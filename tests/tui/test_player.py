@@ -203,20 +203,22 @@ def read_until(user: int, wanted: bytes) -> bytes:
 
 @pytest.fixture
 def playing(
-    terminal: tuple[int, int], data: Path, tmp_path: Path
+    request: pytest.FixtureRequest, terminal: tuple[int, int], data: Path, tmp_path: Path
 ) -> Iterator[tuple[subprocess.Popen[bytes], int, int]]:
-    """`evbench events play` in a terminal, slowly: the process and both ends."""
+    """`evbench events play` in a terminal, slowly and with what options a test asks for: the process and both ends."""
     user, program = terminal
+    options: list[str] = getattr(request, "param", [])
     command = [sys.executable, "-m", "evbench.cli", "--workspace", tmp_path / "ws", "events", "play"]
     process = subprocess.Popen(
-        [*command, data / "train" / "circle.dat", "--speed", "0.05"],
+        [*command, data / "train" / "circle.dat", "--speed", "0.05", *options],
         stdin=program,
         stdout=program,
         stderr=program,
         env={**os.environ, "TERM": "xterm-256color", "COLORTERM": "truecolor"},
     )
     try:
-        read_until(user, b"circle.dat")
+        if not options:
+            read_until(user, b"circle.dat")
         yield process, user, program
     finally:
         process.kill()
@@ -242,6 +244,20 @@ def test_a_signal_gives_the_terminal_back(
     read_until(user, LEAVE)
     assert process.wait(PATIENCE_S) == code
     assert termios.tcgetattr(program)[3] & termios.ICANON
+
+
+@pytest.mark.parametrize(
+    "playing", [["--from", "200ms", "--as", "bilinear", "--bins", "3", "--filter", "mirror"]], indirect=True
+)
+def test_playing_begins_where_and_as_it_is_asked_to(playing: tuple[subprocess.Popen[bytes], int, int]) -> None:
+    process, user, _ = playing
+    seen = read_until(user, "0.20 of 0.40 s  ×0.05  bilinear 50 ms".encode())
+    assert b"around 25 ms" in seen
+    before, _, _ = seen.partition(b"\x1b[?1049h")
+    assert b"mirror swap=left-right" in before
+    assert b"4,000 of 4,000 events kept" in before
+    os.write(user, b"q")
+    assert process.wait(PATIENCE_S) == 0
 
 
 def test_a_terminal_that_changes_its_size_is_filled_anew(playing: tuple[subprocess.Popen[bytes], int, int]) -> None:
