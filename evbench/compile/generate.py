@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from evbench.compile.layers import Call, Constants, float_literal, lower_operator, scratch_words
-from evbench.compile.sparse import Choice, Sparsity, choose, site_definitions, skipping_call
+from evbench.compile.sparse import Choice, Sparsity, choose, nonzero_words, site_definitions, skipping_call
 from evbench.errors import BuildError
 from evbench.graph.memory import MemoryPlan
 from evbench.graph.model import DType, IntegerGraph, Tensor
@@ -24,6 +24,7 @@ PARTS = {  # kernels that other kernels call
     "ev_grouped_s8s8": ("ev_multiply_pairs",),
     "ev_sparse_conv2d_u8s8": ("ev_multiply_pairs", *_SITES),
     "ev_sparse_conv2d_s8s8": ("ev_multiply_pairs", *_SITES),
+    "ev_nonzero_conv2d_u8s8": ("ev_multiply_pairs", "ev_nonzero_site", *_SITES),
     "ev_sparse_depthwise_u8s8": _SITES,
     "ev_sparse_depthwise_s8s8": _SITES,
 }
@@ -72,7 +73,8 @@ def generate(graph: IntegerGraph, plan: MemoryPlan, directory: Path | None = Non
         call = lower_operator(graph, operator, number, index, constants)
         if operator.name in sparsity.skipping:
             background = sparsity.backgrounds[operator.output]
-            call = skipping_call(graph, operator, call, number, index, background, constants)
+            zeros = operator.name in sparsity.nonzero
+            call = skipping_call(graph, operator, call, number, index, background, constants, nonzero=zeros)
         calls.append(call)
         constant_bytes[operator.name] = constants.size + constants.fast_size - before
     files = {
@@ -98,7 +100,8 @@ def quoted(text: str) -> str:
 
 def scratch_bytes(graph: IntegerGraph) -> int:
     """Bytes of DTCM that the kernels of `graph` share while they run, besides the arenas."""
-    return 4 * max((scratch_words(graph, operator) for operator in graph.operators), default=0)
+    words = (max(scratch_words(graph, op), nonzero_words(graph, op)) for op in graph.operators)
+    return 4 * max(words, default=0)
 
 
 def output_size(graph: IntegerGraph) -> int:

@@ -9,9 +9,27 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 
-from evbench.compile.layers import Call, Constants, convolution_family
+import numpy as np
+from numpy.typing import NDArray
+
+from evbench.compile.layers import SCRATCH_WORDS, Call, Constants, convolution_family
+from evbench.graph.activity import LayerActivity, recorded_activity
 from evbench.graph.background import Background, backgrounds
 from evbench.graph.model import Conv2d, DType, IntegerGraph, Operator
+
+WORTH_SITES = 0.95
+"""A layer skips sites when no more than this are active: finding them and copying the background cost a few hundredths
+of computing everything."""
+
+WORTH_TAPS = 0.3
+"""A layer skips zeros when no more than this of what it reads is not zero: such a tap costs twice one of a dense layer,
+as it carries its own position and serves one site instead of two."""
+
+TILE = 8
+"""Outputs that a kernel which skips zeros computes together."""
+
+TAPS = 257
+"""Most taps of one output in such a kernel: so many products fit the 24 bits they are summed in."""
 
 CLASSES = 16
 """Most rows of a background that differ: each is kept in flash."""
@@ -19,11 +37,12 @@ CLASSES = 16
 
 @dataclass(frozen=True, slots=True)
 class Choice:
-    """Whether a layer skips inactive sites, and why."""
+    """Whether a layer skips inactive sites, and inside active ones what is zero, and why."""
 
     layer: str
     skips: bool
     reason: str
+    nonzero: bool = False
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -38,31 +57,55 @@ class Sparsity:
         """Names of the layers that skip."""
         return frozenset(choice.layer for choice in self.choices if choice.skips)
 
+    @property
+    def nonzero(self) -> frozenset[str]:
+        """Names of the layers that skip zeros as well."""
+        return frozenset(choice.layer for choice in self.choices if choice.nonzero)
+
 
 def choose(graph: IntegerGraph) -> Sparsity:
-    """Decides for each layer of `graph` whether it skips; the reasons are sentences for people."""
+    """Decides for each layer of `graph` whether and what it skips, by the activity its metadata records.
+
+    The reasons are sentences for people. Without a record, layers skip sites where they can, and zeros among counts.
+    """
     tracked = {graph.inputs[0]}
     found = backgrounds(graph) if any(_has_kernel(graph, operator) for operator in graph.operators) else {}
+    windows, layers = recorded_activity(graph)
     choices = []
     for operator in graph.operators:
-        reason = _obstacle(graph, operator, tracked, found)
-        skips = reason is None
-        choices.append(Choice(operator.name, skips, reason or "skips sites that saw no event"))
-        if skips:
+        choice = _choose(graph, operator, tracked, found, layers.get(operator.name), windows)
+        choices.append(choice)
+        if choice.skips:
             tracked.add(operator.output)
     return Sparsity(tuple(choices), found)
 
 
-def _obstacle(
-    graph: IntegerGraph, operator: Operator, tracked: set[str], found: Mapping[str, Background]
-) -> str | None:
+def _choose(
+    graph: IntegerGraph,
+    operator: Operator,
+    tracked: set[str],
+    found: Mapping[str, Background],
+    measured: LayerActivity | None,
+    windows: int,
+) -> Choice:
     if not _has_kernel(graph, operator):
-        return f"computes everything: no skipping kernel for {operator.kind} of this type"
+        return Choice(operator.name, False, f"computes everything: {operator.kind} of this type has no other kernel")
     if not all(name in tracked for name in operator.inputs):
-        return "computes everything: the layer before it does"
-    if len(set(found[operator.output].classes.tolist())) > CLASSES:
-        return "computes everything: most rows have a background of their own"
-    return None
+        return Choice(operator.name, False, "computes everything: the layer before it does")
+    if len(found[operator.output].rows) > CLASSES:
+        return Choice(operator.name, False, "computes everything: too many rows have a background of their own")
+    on_counts = operator.inputs[0] in graph.inputs
+    if measured is None:
+        nonzero = on_counts and nonzero_words(graph, operator) > 0
+        what = "sites without events and zeros in the others" if nonzero else "sites without events"
+        return Choice(operator.name, True, f"skips {what}; no activity was recorded when the model was made", nonzero)
+    seen = f"at the median of {windows} calibration windows {100 * measured.sites:.0f} % of its sites are active"
+    if measured.sites > WORTH_SITES:
+        return Choice(operator.name, False, f"computes everything: {seen}")
+    seen += f", and {100 * measured.nonzero:.0f} % of what those read is not zero"
+    if measured.nonzero <= WORTH_TAPS and nonzero_words(graph, operator) > 0:
+        return Choice(operator.name, True, f"skips sites without events and zeros in the others: {seen}", True)
+    return Choice(operator.name, True, f"skips sites without events: {seen}")
 
 
 def _has_kernel(graph: IntegerGraph, operator: Operator) -> bool:
@@ -80,22 +123,54 @@ def skipping_call(
     index: Mapping[str, int],
     background: Background,
     constants: Constants,
+    *,
+    nonzero: bool,
 ) -> Call:
-    """The call of the skipping kernel in place of `dense`, whose constants it shares."""
-    kernel = dense.kernel.replace("ev_", "ev_sparse_", 1)
+    """The call of the skipping kernel in place of `dense`, whose constants it shares.
+
+    With `nonzero` it skips zeros inside active sites as well.
+    """
+    kernel = dense.kernel.replace("ev_", "ev_nonzero_" if nonzero else "ev_sparse_", 1)
     source, target = operator.inputs[0], index[operator.output]
-    fields = {
-        "layer": f"&layer_{number}",
-        "background": background_fields(background, constants),
-        "in": f"&sites_{index[source]}",
-        "out": f"&sites_{target}",
-    }
-    body = "".join(f"    .{name} = {value},\n" for name, value in fields.items())
-    definition = f"{dense.definition}\nstatic const ev_sparse_conv2d_s8 sparse_{number} = {{\n{body}}};"
-    first = source in graph.inputs
-    place = "input" if first else f"TENSOR_{index[source]}"
-    statement = f"{kernel}(&sparse_{number}, {place}, TENSOR_{target});"
-    return Call(kernel, definition, statement)
+    sites = (
+        f"{{.layer = &layer_{number}, .background = {background_fields(background, constants)}, "
+        f".in = &sites_{index[source]}, .out = &sites_{target}}}"
+    )
+    kind, value = "ev_sparse_conv2d_s8", sites
+    if nonzero:
+        assert isinstance(operator, Conv2d)
+        kind = "ev_nonzero_conv2d_s8"
+        value = f"{{.sites = {sites}, .weight = {constants.add(nonzero_weights(operator))}}}"
+    definition = f"{dense.definition}\nstatic const {kind} sparse_{number} = {value};"
+    place = "input" if source in graph.inputs else f"TENSOR_{index[source]}"
+    return Call(kernel, definition, f"{kernel}(&sparse_{number}, {place}, TENSOR_{target});")
+
+
+def nonzero_weights(operator: Conv2d) -> NDArray[np.uint8]:
+    """Weights for kernels that skip zeros: [tile of eight outputs][tap][8 bytes]; ev_sites.h says in which order."""
+    outputs = len(operator.weight)
+    taps = operator.weight.transpose(0, 2, 3, 1).reshape(outputs, -1)
+    tiles = -(-outputs // TILE)
+    padded = np.zeros((tiles * TILE, taps.shape[1]), np.int16)
+    padded[:outputs] = taps
+    padded[::2] += 128
+    ordered = padded.reshape(tiles, TILE, -1)[:, [0, 3, 2, 1, 4, 7, 6, 5]]
+    return np.ascontiguousarray(ordered.transpose(0, 2, 1)).astype(np.uint8)
+
+
+def nonzero_words(graph: IntegerGraph, operator: Operator) -> int:
+    """Words of scratch that a kernel which skips zeros needs: weights, biases and multipliers, one site's taps.
+
+    0 where there is no such kernel: for layers with more than `TAPS` taps, with signed inputs or with more weights
+    than the scratch holds.
+    """
+    if not isinstance(operator, Conv2d) or not _has_kernel(graph, operator) or operator.groups != 1:
+        return 0
+    given, taps = graph.tensors[operator.inputs[0]], operator.weight[0].size
+    tiles = -(-len(operator.weight) // TILE)
+    words = int(tiles * (TILE // 2 * taps + 2 * TILE) + taps + 2)
+    fits = taps <= TAPS and words <= SCRATCH_WORDS
+    return words if fits and given.dtype is DType.U8 and given.zero_point == 0 else 0
 
 
 def background_fields(background: Background, constants: Constants) -> str:

@@ -19,6 +19,7 @@ import numpy as np
 from torch import Tensor, nn
 
 from evbench.errors import ModelError
+from evbench.graph.activity import with_activity
 from evbench.graph.file import save_graph
 from evbench.graph.model import IntegerGraph
 from evbench.graph.onnx import to_onnx
@@ -27,6 +28,7 @@ from evbench.profiles import Recipe
 from evbench.quantize.lower import lower, lower_float
 from evbench.quantize.program import convert, load_prepared, prepare, save_prepared
 from evbench.training.augment import Batches, SparseWindows
+from evbench.training.calibration import load_calibration, save_calibration
 from evbench.training.checkpoint import load_weights, save_weights
 from evbench.training.evaluate import Accuracy, accuracy
 from evbench.training.loop import OnMetric, compute_logits, describe, train
@@ -91,7 +93,7 @@ def train_approach(
     *,
     base: Path | None = None,
 ) -> dict[str, Any]:
-    """Trains, or for ptq-int8 calibrates, and writes `weights.safetensors` and `training.json` into `directory`.
+    """Trains, or for ptq-int8 calibrates, and writes weights, `training.json` and some windows into `directory`.
 
     `base` is the directory of the recipe's fp32-voxel training, needed by ptq-int8 alone. An interrupted training goes
     on from the last epoch in `directory/checkpoints`. Returns what `training.json` holds: the chosen epoch, its
@@ -103,6 +105,7 @@ def train_approach(
         record = _calibrate(recipe, train_set, validation_set, classes, directory, base, on_metric)
     else:
         record = _train(approach, recipe, train_set, validation_set, classes, directory, on_metric)
+    save_calibration(train_set, recipe.train.seed, directory)
     record = {"approach": approach, "network": network_name(approach, recipe), **record}
     _write_json(record, directory / "training.json")
     return record
@@ -202,6 +205,9 @@ def export_approach(
         network.load_state_dict(load_weights(trained / WEIGHTS))
         graph = lower_float(network.eval(), test_set.shape, name, metadata)
         logits = compute_logits(network, test_set)
+    calibration = load_calibration(trained)
+    if calibration is not None and not graph.is_float:
+        graph = with_activity(graph, calibration)
     save_graph(graph, directory / "graph.safetensors")
     _write(to_onnx(graph).SerializeToString(), directory / "model.onnx")
     result = ApproachResult(

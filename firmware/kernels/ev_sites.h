@@ -27,6 +27,13 @@ typedef struct {
     const ev_sites *in, *out;
 } ev_sparse_conv2d_s8;
 
+/* weight: [tile of eight outputs][tap][8 bytes], outputs a to h as a + 128, d, c + 128, b, e + 128, h, g + 128, f. Needs
+ * an input without zero point, at most 257 taps, and scratch for all weights as 16 bits. */
+typedef struct {
+    ev_sparse_conv2d_s8 sites;
+    const uint8_t *weight;
+} ev_nonzero_conv2d_s8;
+
 /* Marks the pixels [channel] of `image` that hold anything but zeros. */
 void ev_find_sites(const uint8_t *image, int32_t channels, const ev_sites *sites);
 
@@ -39,8 +46,13 @@ void ev_fill_background(const ev_background *background, const ev_sites *sites, 
 /* As the kernels without `sparse`, computing active sites only; they mark `out` and fill the others. */
 void ev_sparse_conv2d_u8s8(const ev_sparse_conv2d_s8 *layer, const uint8_t *input, uint8_t *output);
 void ev_sparse_conv2d_s8s8(const ev_sparse_conv2d_s8 *layer, const int8_t *input, uint8_t *output);
+void ev_nonzero_conv2d_u8s8(const ev_nonzero_conv2d_s8 *layer, const uint8_t *input, uint8_t *output);
 void ev_sparse_depthwise_u8s8(const ev_sparse_conv2d_s8 *layer, const uint8_t *input, uint8_t *output);
 void ev_sparse_depthwise_s8s8(const ev_sparse_conv2d_s8 *layer, const int8_t *input, uint8_t *output);
+
+/* All outputs of one site, from a list of its taps; see ev_nonzero.h. */
+struct ev_nonzero;
+void ev_nonzero_site(const struct ev_nonzero *site);
 
 static inline void ev_mark_site(const ev_sites *sites, uint32_t y, uint32_t x) {
     sites->bits[y * (uint32_t)sites->words + x / 32u] |= 1u << x % 32u;

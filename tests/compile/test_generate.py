@@ -14,11 +14,12 @@ import pytest
 from evbench.compile.build import arena_capacity
 from evbench.compile.generate import Generated, generate
 from evbench.compile.host import HostModel, separate_memory
+from evbench.compile.sparse import nonzero_weights
 from evbench.errors import BuildError
 from evbench.graph.background import backgrounds
 from evbench.graph.execute import execute
 from evbench.graph.memory import plan_memory
-from evbench.graph.model import IntegerGraph, State, Tensor
+from evbench.graph.model import Conv2d, IntegerGraph, State, Tensor
 from evbench.profiles import BoardProfile
 from tests.graph.networks import Builder, float_graph, sparse_windows
 
@@ -41,7 +42,8 @@ def test_the_same_graph_gives_the_same_files(small_graph: IntegerGraph, tmp_path
 def test_only_the_kernels_that_are_needed_are_named(small_graph: IntegerGraph) -> None:
     generated = generate(small_graph, separate_memory(small_graph))
     called = {"ev_avgpool_u8", "ev_sparse_conv2d_u8s8", "ev_sparse_depthwise_u8s8", "ev_linear_u8s8_f32"}
-    parts = {"ev_multiply_pairs", "ev_find_sites", "ev_spread_sites", "ev_fill_background"}
+    called |= {"ev_nonzero_conv2d_u8s8"}
+    parts = {"ev_multiply_pairs", "ev_nonzero_site", "ev_find_sites", "ev_spread_sites", "ev_fill_background"}
     assert generated.kernels == tuple(sorted(called | parts))
 
 
@@ -54,6 +56,10 @@ def test_all_constants_are_in_one_file(small_graph: IntegerGraph) -> None:
     )
     skipped = [backgrounds(small_graph)[op.output] for op in small_graph.operators if op.name in skipping(generated)]
     rows = sum(background.rows.nbytes + background.classes.nbytes for background in skipped)
+    zeros = {choice.layer for choice in generated.choices if choice.nonzero}
+    rows += sum(
+        nonzero_weights(op).nbytes for op in small_graph.operators if op.name in zeros and isinstance(op, Conv2d)
+    )
     size = len(generated.files["weights.bin"])
     assert floor + multipliers - 8 <= size - rows <= floor + multipliers + padding
     assert sum(generated.constant_bytes.values()) == len(generated.files["weights.bin"])

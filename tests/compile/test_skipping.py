@@ -2,16 +2,19 @@
 
 from __future__ import annotations
 
+import dataclasses
+import json
 from pathlib import Path
 
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 from numpy.typing import NDArray
 
 from evbench.compile.host import EVENT, HostModel
-from evbench.compile.sparse import choose
+from evbench.compile.sparse import WORTH_TAPS, choose
+from evbench.graph.activity import measure_activity, with_activity
 from evbench.graph.execute import execute
 from evbench.graph.model import IntegerGraph
 from tests.graph.networks import Builder, float_graph, odd_graph, random_graph, residual_graph, sparse_windows
@@ -92,7 +95,9 @@ def small_networks(draw: st.DrawFn) -> IntegerGraph:
             depthwise=depthwise,
             padding=padding,  # type: ignore[arg-type]
         )
-    return build.graph(build.linear(build.average(last), 3), "small")
+    mean = build.average(last)
+    assume(np.ptp(build.values[mean]) > 0)  # a head cannot be scaled to windows that all look alike
+    return build.graph(build.linear(mean, 3), "small")
 
 
 @settings(deadline=None, max_examples=12)
@@ -115,7 +120,41 @@ def test_networks_whose_later_layers_compute_everything(make: object, tmp_path: 
     assert_equal(model, sparse_windows(6, 3, graph.tensors["input"].shape))
 
 
+def test_layers_that_calibration_finds_full_compute_everything() -> None:
+    graph = random_graph(11, size=SHAPE[1:], bins=2, width=4, classes=5)
+    full = np.ones((2, *SHAPE), np.uint8)
+    choices = choose(with_activity(graph, full)).choices
+    assert not any(choice.skips for choice in choices)
+    assert "at the median of 2 calibration windows 100 % of its sites are active" in choices[0].reason
+
+
+def test_zeros_are_skipped_where_calibration_finds_many() -> None:
+    graph = random_graph(11, size=SHAPE[1:], bins=2, width=4, classes=5)
+    choices = choose(with_activity(graph, sparse_windows(5, 4, SHAPE))).choices
+    measured = measure_activity(graph, sparse_windows(5, 4, SHAPE))
+    assert choices[0].nonzero
+    assert "of what those read is not zero" in choices[0].reason
+    for choice in choices:
+        if choice.nonzero:
+            assert measured[choice.layer].nonzero <= WORTH_TAPS
+
+
+@settings(deadline=None, max_examples=6)
+@given(graph=small_networks(), seed=st.integers(0, 1000))
+def test_networks_of_any_shape_skip_zeros_everywhere(
+    tmp_path_factory: pytest.TempPathFactory, graph: IntegerGraph, seed: int
+) -> None:
+    convolutions = {op.name: [0.0, 0.0] for op in graph.operators}
+    metadata = {"activity": json.dumps({"windows": 1, "layers": convolutions})}
+    graph = dataclasses.replace(graph, metadata=metadata)
+    shape = graph.tensors["input"].shape
+    rng = np.random.default_rng(seed)
+    share = np.array([0.001, 0.1, 1.0])[:, None, None, None]
+    model = HostModel(graph, tmp_path_factory.getbasetemp() / "small-networks")
+    assert_equal(model, (rng.random((3, *shape)) < share).astype(np.uint8))
+
+
 def test_float_networks_skip_nothing() -> None:
     choices = choose(float_graph(1, size=(24, 24), bins=1, width=4)).choices
     assert [choice.skips for choice in choices] == [False] * len(choices)
-    assert all("no skipping kernel" in choice.reason for choice in choices)
+    assert all("has no other kernel" in choice.reason for choice in choices)

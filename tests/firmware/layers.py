@@ -9,6 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from evbench.compile.layers import channels_last, convolution_family, lookup_table, scratch_words
+from evbench.compile.sparse import nonzero_weights, nonzero_words
 from evbench.graph.background import Background
 from evbench.graph.execute import accumulator_bound, multipliers
 from evbench.graph.model import AveragePool2d, Conv2d, DType, GlobalAveragePool, IntegerGraph, Linear, Operator, Tensor
@@ -41,6 +42,10 @@ class SparseBackground(ctypes.Structure):
 
 class SparseConv(ctypes.Structure):
     _fields_ = [("layer", POINTER), ("background", SparseBackground), ("sites_in", POINTER), ("sites_out", POINTER)]
+
+
+class NonzeroConv(ctypes.Structure):
+    _fields_ = [("sites", SparseConv), ("weight", POINTER)]
 
 
 class FloatConv(ctypes.Structure):
@@ -147,13 +152,19 @@ class Caller:
         out = self.requant(operator.relu)
         return IntegerConv(window, self._keep(weight), self._bias(operator), zero, out, scratch, words, self.wide)
 
-    def sparse(self, operator: Conv2d, background: Background, active: Sites, marked: Sites) -> ctypes.Structure:
+    def sparse(self, operator: Conv2d, background: Background, active: Sites, marked: Sites) -> SparseConv:
         """The same layer, skipping what is not `active`; it notes its own activity in `marked`."""
         dense = self.convolution(operator)
+        words = max(scratch_words(self.graph, operator), nonzero_words(self.graph, operator))
+        dense.scratch = self._keep(np.zeros(words, np.uint32))
         self._structures += [dense, active, marked]
         classes, rows = self._keep(background.classes), self._keep(background.rows)
         here = [ctypes.addressof(structure) for structure in (dense, active, marked)]
         return SparseConv(here[0], SparseBackground(self.output.shape[0], classes, rows), here[1], here[2])
+
+    def nonzero(self, operator: Conv2d, background: Background, active: Sites, marked: Sites) -> NonzeroConv:
+        """The same layer, skipping zeros inside active sites as well."""
+        return NonzeroConv(self.sparse(operator, background, active, marked), self._keep(nonzero_weights(operator)))
 
     def sites(self, active: NDArray[np.bool_]) -> tuple[Sites, NDArray[np.uint32]]:
         """Activity [H, W] as firmware keeps it, and the words that hold its bits."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ctypes
+import dataclasses
 from typing import Any
 
 import numpy as np
@@ -11,7 +12,7 @@ from hypothesis import strategies as st
 from numpy.typing import NDArray
 
 from evbench.graph.background import classify, spread
-from evbench.graph.model import Conv2d, Tensor
+from evbench.graph.model import Conv2d, DType, Tensor
 from tests.firmware.layers import Caller, Sites, SparseBackground, pack_sites
 from tests.firmware.test_kernels import EIGHT_BIT, convolutions, random_values, reference
 
@@ -25,7 +26,12 @@ def sites_over(bits: NDArray[np.uint32], width: int) -> Sites:
 
 
 def check_skipping(
-    kernels: ctypes.CDLL, case: tuple[Conv2d, Tensor, Tensor, NDArray[Any]], share: float, seed: int
+    kernels: ctypes.CDLL,
+    case: tuple[Conv2d, Tensor, Tensor, NDArray[Any]],
+    share: float,
+    seed: int,
+    *,
+    nonzero: bool = False,
 ) -> None:
     """Any input may be the background: what matters is that inactive sites hold it."""
     conv, source, output, values = case
@@ -37,8 +43,9 @@ def check_skipping(
     empty = classify(reference(caller, background))
     given_sites, _ = caller.sites(active)
     marked, bits = caller.sites(rng.random(output.shape[1:]) < 0.5)
-    family = "ev_sparse_depthwise" if conv.groups > 1 else "ev_sparse_conv2d"
-    found = caller.call(f"{family}_{source.dtype}s8", caller.sparse(conv, empty, given_sites, marked), values)
+    family = "ev_sparse_depthwise" if conv.groups > 1 else "ev_nonzero_conv2d" if nonzero else "ev_sparse_conv2d"
+    make = caller.nonzero if nonzero else caller.sparse
+    found = caller.call(f"{family}_{source.dtype}s8", make(conv, empty, given_sites, marked), values)
     np.testing.assert_array_equal(found, reference(caller, values))
     seen = spread(caller.graph, conv, [active[None]])[0]
     np.testing.assert_array_equal(bits, pack_sites(seen))
@@ -58,6 +65,22 @@ def test_a_depthwise_convolution_that_skips_equals_the_reference(
     kernels: ctypes.CDLL, case: Any, share: float, seed: int
 ) -> None:
     check_skipping(kernels, case, share, seed)
+
+
+@MANY
+@given(
+    case=convolutions("dense", floats=False),
+    share=SHARES,
+    zeros=st.sampled_from([0.0, 0.5, 0.95]),
+    seed=st.integers(0, 2**32 - 1),
+)
+def test_a_convolution_that_skips_zeros_equals_the_reference(
+    kernels: ctypes.CDLL, case: Any, share: float, zeros: float, seed: int
+) -> None:
+    conv, source, output, values = case
+    source = dataclasses.replace(source, dtype=DType.U8, zero_point=0)
+    values = np.where(np.random.default_rng(seed).random(values.shape) < zeros, 0, values.view(np.uint8))
+    check_skipping(kernels, (conv, source, output, values), share, seed, nonzero=True)
 
 
 @MANY
