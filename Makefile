@@ -1,6 +1,7 @@
 # make demo   sets everything up and takes the bundled data from recordings to cycles per layer
 # make test   sets everything up and runs every check
 # make bench  measures speed, as ratios against a reference in the same run
+# make fuzz   damages recordings of every kind, a minute each
 # make pictures  draws the README's pictures of one window in every representation
 
 PYTHON ?= python3
@@ -9,7 +10,7 @@ INSTALL := $(BIN)/python -m pip install --quiet --disable-pip-version-check --co
 
 export GOMP_SPINCOUNT := 0
 
-.PHONY: demo test bench lint pictures clean
+.PHONY: demo test bench fuzz lint pictures clean
 
 demo: .venv/installed
 	$(BIN)/evbench demo
@@ -31,6 +32,10 @@ pictures: .venv/installed
 	  $(BIN)/evbench voxel assets/recordings/bar-clockwise.dat --window 16 --as $$kind --filter hot-pixels \
 	    --png assets/pictures/$$kind.png; \
 	done
+
+fuzz: .venv/installed-dev
+	$(INSTALL) --editable '.[dev,ros,fuzz]'
+	$(BIN)/python -m tests.benchmarks.fuzz.decoders --seconds 60
 
 .venv/bin/python:
 	$(PYTHON) -m venv .venv

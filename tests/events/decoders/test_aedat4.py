@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import struct
+
 import pytest
 
 from evbench.errors import RecordingError
@@ -39,6 +41,18 @@ def test_a_damaged_packet_is_skipped_and_the_next_one_read(write_bytes, aedat4_b
     recording = open_recording(write_bytes("a", bytes(data)))
     same_events(recording.read(), sample[80:])
     assert recording.warnings[0].startswith(f"the packet at byte {at - 8} is damaged")
+
+
+def test_a_packet_whose_frame_has_no_end_is_skipped_and_the_next_one_read(
+    write_bytes, aedat4_bytes, sample, same_events
+):
+    data = aedat4_bytes([sample[:80], sample[80:]], closed=False)
+    at = data.index(b"\x04\x22\x4d\x18") - 8
+    stream, size = struct.unpack_from("<ii", data, at)
+    cut = data[:at] + struct.pack("<ii", stream, size - 60) + data[at + 8 : at + 8 + size - 60] + data[at + 8 + size :]
+    recording = open_recording(write_bytes("a", cut))
+    same_events(recording.read(), sample[80:])
+    assert f"the packet at byte {at} is damaged (its LZ4 frame has no end); skipped" in recording.warnings
 
 
 @pytest.mark.parametrize("length", [14, 17, 40, 200])
