@@ -10,7 +10,7 @@ from typing import Annotated
 import typer
 
 from evbench.commands import boards, jobs, recordings
-from evbench.commands.export import export
+from evbench.commands.firmware import build, export
 from evbench.commands.shared import (
     BoardOption,
     DetachOption,
@@ -188,6 +188,7 @@ def parity(
         raise typer.Exit(1)
 
 
+app.command()(build)
 app.command()(export)
 app.command()(recordings.voxel)
 

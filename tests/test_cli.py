@@ -90,7 +90,7 @@ def test_the_version_is_printed(evbench: Evbench) -> None:
 
 def test_help_lists_the_commands_and_what_exit_codes_mean(evbench: Evbench) -> None:
     done = evbench("--help")
-    commands = "demo run report profile parity export events voxel datasets jobs boards doctor serve"
+    commands = "demo run report profile parity build export events voxel datasets jobs boards doctor serve"
     for word in commands.split():
         assert word in done.out
     assert "Exit codes" in done.out
@@ -375,3 +375,13 @@ def test_parity_takes_the_onnx_file_itself_as_one_of_the_executions(evbench: Evb
 def test_a_float_onnx_file_is_refused(evbench: Evbench, tmp_path: Path) -> None:
     onnx.save(mobile_network(1), tmp_path / "float.onnx")
     refused(evbench("profile", tmp_path / "float.onnx"), 5, "not quantised", "quantize_static")
+
+
+def test_build_divides_the_memory_and_bounds_the_stack(evbench: Evbench) -> None:
+    done = evbench("build", "--json").json
+    assert all(sum(region["parts"].values()) == region["used"] for region in done["regions"])
+    assert len(done["layers"]) > 5
+    assert 0 < done["stack"]["bytes"] < done["stack_reserved"]
+    shown = evbench("build").out
+    assert "stack" in shown
+    assert all(layer["name"] in shown for layer in done["layers"])

@@ -11,19 +11,19 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
-from evbench.compile.generate import Generated, generate, quoted, scratch_bytes
+from evbench.compile.generate import Generated, generate, quoted
 from evbench.compile.image import read_image
-from evbench.compile.linker import ARENAS, STACK_BYTES, linker_script
+from evbench.compile.linker import linker_script
 from evbench.compile.objects import Compilation, compile_objects
+from evbench.compile.placement import plan_for, refuse_large_constants
 from evbench.compile.toolchain import Toolchain, ToolFailure, find_toolchain
 from evbench.errors import BuildError, DoesNotFitError, WorkspaceError
-from evbench.graph.memory import MemoryPlan, plan_memory
+from evbench.graph.memory import MemoryPlan
 from evbench.graph.model import IntegerGraph
 from evbench.profiles import BoardProfile
 from evbench.resources import resource
 
 RUNTIME = ("ev_main", "ev_server", "ev_link", "ev_counters", "ev_voxel", "ev_background_activity", "ev_memory")
-DTCM_RESERVE = STACK_BYTES + 16 * 1024  # stack, the link's buffers and the runtime's variables
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,8 +60,9 @@ def build_firmware(graph: IntegerGraph, board: BoardProfile, directory: Path) ->
     BuildError when the port is unknown or no compiler is there, WorkspaceError when `directory` cannot be written.
     """
     port = _port(board)
-    plan = plan_memory(graph, arena_capacity(board, scratch_bytes(graph)))
+    plan = plan_for(graph, board)
     generated = generate(graph, plan)
+    refuse_large_constants(graph, generated, board)
     toolchain = find_toolchain(board.toolchain)
     sources = _sources(generated, port)
     script = linker_script(board)
@@ -86,14 +87,6 @@ def build_firmware(graph: IntegerGraph, board: BoardProfile, directory: Path) ->
                 remedy="Free some space or choose another workspace",
             ) from error
     return _describe(graph, plan, board, final, identity, toolchain)
-
-
-def arena_capacity(board: BoardProfile, scratch: int = 0) -> dict[str, int]:
-    """Bytes that activations may use per region, in the order of preference; `scratch` bytes of DTCM are spoken for."""
-    room = {region: board.memory[region].size for region in ARENAS if region in board.memory}
-    if "dtcm" in room:
-        room["dtcm"] = max(0, room["dtcm"] - DTCM_RESERVE - scratch)
-    return room
 
 
 def _port(board: BoardProfile) -> Path:

@@ -7,12 +7,11 @@ import json
 import tempfile
 from pathlib import Path
 
-from evbench.compile.build import arena_capacity
 from evbench.compile.export_files import cmake_lists, readme, reads_event_counts, weights_source
 from evbench.compile.generate import generate, scratch_bytes
 from evbench.compile.objects import included_headers
+from evbench.compile.placement import plan_for
 from evbench.errors import BuildError
-from evbench.graph.memory import plan_memory
 from evbench.graph.model import IntegerGraph
 from evbench.profiles import BoardProfile
 from evbench.resources import resource
@@ -57,7 +56,7 @@ def export_c(graph: IntegerGraph, board: BoardProfile, folder: Path) -> list[Pat
 def _contents(graph: IntegerGraph, board: BoardProfile) -> dict[str, bytes]:
     """Every file of the export by its path within the folder."""
     scratch = scratch_bytes(graph)
-    plan = plan_memory(graph, arena_capacity(board, scratch))
+    plan = plan_for(graph, board)
     generated = generate(graph, plan)
     firmware = resource("firmware")
     kernels = [firmware / "kernels" / f"{kernel}.c" for kernel in generated.kernels]

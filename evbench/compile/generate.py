@@ -35,7 +35,7 @@ class Generated:
     """Files of a compiled network by name, and the kernels (file stems in firmware/kernels) that they call.
 
     constant_bytes: bytes of constants by layer name. fast_bytes: how many bytes at the end of weights.bin are copied to
-    fast memory at start-up.
+    fast memory at start-up. layer_kernels: the kernel of each layer, in their order.
     """
 
     files: Mapping[str, bytes]
@@ -43,6 +43,7 @@ class Generated:
     constant_bytes: Mapping[str, int] = field(default_factory=dict)
     fast_bytes: int = 0
     choices: tuple[Choice, ...] = ()
+    layer_kernels: tuple[str, ...] = ()
 
     def write(self, directory: Path) -> None:
         for name, content in self.files.items():
@@ -86,7 +87,14 @@ def generate(graph: IntegerGraph, plan: MemoryPlan, directory: Path | None = Non
     kernels = {call.kernel for call in calls}
     kernels |= {part for kernel in kernels for part in PARTS.get(kernel, ())}
     kernels |= {"ev_find_sites"} if sparsity.skipping else set()
-    generated = Generated(files, tuple(sorted(kernels)), constant_bytes, constants.fast_size, sparsity.choices)
+    generated = Generated(
+        files,
+        tuple(sorted(kernels)),
+        constant_bytes,
+        constants.fast_size,
+        sparsity.choices,
+        tuple(call.kernel for call in calls),
+    )
     if directory is not None:
         generated.write(directory)
     return generated

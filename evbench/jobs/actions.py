@@ -63,7 +63,7 @@ def profile_model(
     `on_cycles` hears ("cycles/<layer>", window, cycles) for each window. With `wait` a board in use is waited for;
     without, that raises BoardError.
     """
-    from evbench.jobs.stages.hardware import describe, fit
+    from evbench.jobs.stages.hardware import describe, fit, measure
 
     tell = on_step or (lambda step, state, progress, message: None)
 
@@ -85,7 +85,7 @@ def profile_model(
         session = held.flash(fitted.board, fitted.build, lambda what, share: tell("flash", "running", share, what))
         tell("flash", "done", 1.0, f"build {fitted.build.build_id[:12]} verified on {fitted.board.id}")
         tell("profile", "running", 0.0, "")
-        result: dict[str, Any] = session.profile(fitted.build, opened.graph, windows, on_window=on_window).to_json()
+        result = measure(session, fitted.build, opened.graph, windows, on_window)
         result["inputs"] = "recordings" if opened.reads_events else "random"
     finally:
         held.close()
@@ -126,6 +126,16 @@ def parity_model(
         return compare_model(opened.graph, opened.source, batch, store.workspace, session, fitted.build)
     finally:
         held.close()
+
+
+def build_model(store: Store, model: Path | None, board: BoardProfile) -> dict[str, Any]:
+    """Compile a model for a board, without flashing; returns the JSON of `evbench build`: its memory."""
+    from evbench.compile.build import build_firmware
+    from evbench.compile.footprint import footprint
+
+    graph = open_model(model).graph
+    build = build_firmware(graph, board, store.workspace.cache / "builds")
+    return {"build_id": build.build_id, "elf": str(build.elf), **footprint(graph, board, build).to_json()}
 
 
 def export_model(model: Path | None, board: BoardProfile, folder: Path) -> list[Path]:

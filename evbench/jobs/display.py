@@ -110,6 +110,7 @@ def layers_table(profile: dict[str, Any], model: str = "") -> RenderableType:
         f"total {profile['total_cycles']:,} cycles = {profile['latency_ms']:.2f} ms at "
         f"{profile['core_hz'] / 1e6:.0f} MHz{modelled}; "
         f"flash {size(profile['flash_bytes'])}, RAM {size(profile['ram_bytes'])}, stack {size(profile['stack_bytes'])}"
+        + (f" of {size(profile['stack_bound_bytes'])} at most" if "stack_bound_bytes" in profile else "")
     )
     random = "\nmeasured on random inputs: the model does not say how its input is made from events"
     return Group(table, Text(summary + random * (profile.get("inputs") == "random")))

@@ -135,8 +135,8 @@ def test_constants_lie_in_qspi_flash_where_the_board_has_it(small_graph: Integer
 def test_an_image_too_large_for_flash_names_region_and_largest_layer(board: BoardProfile, tmp_path: Path) -> None:
     graph = float_graph(1, size=(16, 16), bins=2, width=24)
     with pytest.raises(BuildError, match=r"flash is [\d,]+ bytes too small") as caught:
-        build_firmware(graph, resized(board, flash=16 * 1024), tmp_path)
-    assert "region flash of 16,384 bytes" in caught.value.where
+        build_firmware(graph, resized(board, flash=56 * 1024), tmp_path)
+    assert "region flash of 57,344 bytes" in caught.value.where
     assert "largest layer 'conv6'" in caught.value.where
     assert [path.name for path in tmp_path.iterdir()] == ["objects"]
 

@@ -11,14 +11,13 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from evbench.compile.build import arena_capacity
 from evbench.compile.generate import Generated, generate
 from evbench.compile.host import HostModel, separate_memory
+from evbench.compile.placement import plan_for
 from evbench.compile.sparse import nonzero_weights
 from evbench.errors import BuildError
 from evbench.graph.background import backgrounds
 from evbench.graph.execute import execute
-from evbench.graph.memory import plan_memory
 from evbench.graph.model import Conv2d, IntegerGraph, State, Tensor
 from evbench.profiles import BoardProfile
 from tests.graph.networks import Builder, float_graph, sparse_windows
@@ -66,7 +65,7 @@ def test_all_constants_are_in_one_file(small_graph: IntegerGraph) -> None:
 
 
 def test_arenas_are_as_large_as_the_plan_says(small_graph: IntegerGraph, board: BoardProfile) -> None:
-    plan = plan_memory(small_graph, arena_capacity(board))
+    plan = plan_for(small_graph, board)
     text = generate(small_graph, plan).files["model.c"].decode()
     sizes = dict(re.findall(r"static uint8_t arena_(\w+)\[(\d+)\]", text))
     assert {name: int(size) for name, size in sizes.items()} == {name: size for name, size in plan.peak.items() if size}

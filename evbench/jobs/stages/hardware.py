@@ -3,9 +3,13 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from numpy.typing import NDArray
 
 from evbench.errors import DoesNotFitError
 from evbench.jobs.models import MODEL, enough, from_emptiest_to_fullest
@@ -15,7 +19,7 @@ from evbench.profiles import BoardProfile, load_board
 from evbench.workspace import Workspace
 
 if TYPE_CHECKING:
-    from evbench.boards.session import RunResult
+    from evbench.boards.session import BoardSession, RunResult
     from evbench.compile.build import Build
     from evbench.graph.model import IntegerGraph
 
@@ -99,9 +103,23 @@ def profile(context: Context, board: BoardProfile, exported: str, kind: Kind) ->
         for layer in run.layers:
             context.metric(f"cycles/{layer.index}", number, layer.cycles)
 
-    result: dict[str, Any] = session.profile(fitted.build, graph, windows, on_window=on_window).to_json()
+    result = measure(session, fitted.build, graph, windows, on_window)
     context.write("profile.json", result)
     return describe(result)
+
+
+def measure(
+    session: BoardSession,
+    build: Build,
+    graph: IntegerGraph,
+    windows: Sequence[NDArray[np.uint8]],
+    on_window: Callable[[int, RunResult], None],
+) -> dict[str, Any]:
+    """Profile a flashed build on windows [C, H, W]; the JSON of `evbench profile`, measured stack and its bound."""
+    from evbench.compile.stack import stack_bound
+
+    result: dict[str, Any] = session.profile(build, graph, windows, on_window=on_window).to_json()
+    return result | {"stack_bound_bytes": stack_bound(build.elf).bytes}
 
 
 def describe(result: dict[str, Any]) -> str:

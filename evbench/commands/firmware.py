@@ -1,4 +1,4 @@
-"""The command that writes a model as sources for another project."""
+"""Commands that turn a model into firmware: an image and its memory, or sources for another project."""
 
 from __future__ import annotations
 
@@ -7,7 +7,16 @@ from typing import Annotated
 
 import typer
 
-from evbench.commands.shared import BoardOption, JsonOption, ModelArgument
+from evbench.commands.shared import BoardOption, JsonOption, ModelArgument, open_store, open_workspace
+
+
+def build(model: ModelArgument = None, board: BoardOption = None, as_json: JsonOption = False) -> None:
+    """Compile a model for a board and show what it takes of each memory, per layer, and of the stack."""
+    from evbench.jobs import actions, output
+    from evbench.jobs.memory_table import memory_table
+
+    result = actions.build_model(open_store(open_workspace()), model, actions.choose_board(board))
+    output.show(result, as_json, memory_table)
 
 
 def export(

@@ -1,0 +1,166 @@
+"""How deep the stack can become: a bound from the machine code, for every path through its calls."""
+
+from __future__ import annotations
+
+import struct
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import capstone
+from capstone import arm
+from elftools.elf.elffile import ELFFile
+
+from evbench.errors import BuildError
+
+EXCEPTION_FRAME = 26 * 4 + 4
+"""Bytes that the core pushes on an exception with floating-point state, and one word of alignment (Armv7-M, B1.5.6)."""
+
+
+@dataclass(frozen=True, slots=True)
+class StackBound:
+    """Most bytes of stack below the entry of the program: the deepest path of calls, and one exception on top of it.
+
+    `path`: the functions of the deepest path, outermost first; `exception` the handler that needs most.
+    """
+
+    bytes: int
+    path: tuple[str, ...]
+    exception: str
+
+
+@dataclass(slots=True)
+class _Function:
+    """What one function's code says: bytes it pushes, functions it calls, whether it calls through a pointer."""
+
+    name: str
+    frame: int = 0
+    calls: set[int] = field(default_factory=set)
+    indirect: bool = False
+    mentions: set[int] = field(default_factory=set)
+
+
+def stack_bound(elf: Path) -> StackBound:
+    """The bound for the image `elf` from its entry on; its vector table is the section .vectors.
+
+    Every decrement of the stack pointer in a function counts, whichever way is taken; a call through a pointer may
+    reach every function whose address the program holds. Raises BuildError where there is no bound: recursion, or a
+    frame of variable size.
+    """
+    with elf.open("rb") as stream:
+        program = _Program(ELFFile(stream))
+    depth, path = program.depth(program.entry, ())
+    handlers = [program.depth(address, ()) for address in sorted(program.handlers)]
+    deepest, handler = max(handlers, default=(-EXCEPTION_FRAME, ("",)))
+    return StackBound(depth + EXCEPTION_FRAME + deepest, path, handler[0])
+
+
+class _Program:
+    """The functions of an image by address."""
+
+    def __init__(self, elf: ELFFile) -> None:
+        self._decoder = capstone.Cs(capstone.CS_ARCH_ARM, capstone.CS_MODE_THUMB)
+        self._decoder.detail = True
+        section: Callable[[str], Any] = elf.get_section_by_name
+        symbols = list(section(".symtab").iter_symbols())
+        code = [symbol for symbol in symbols if symbol["st_info"]["type"] == "STT_FUNC" and symbol["st_size"]]
+        self.spans = {symbol["st_value"] & ~1: symbol["st_size"] for symbol in code}
+        self.names = {symbol["st_value"] & ~1: symbol.name for symbol in code}
+        marks = sorted((s["st_value"], s.name[1] == "t") for s in symbols if s.name[:2] in ("$t", "$d"))
+        self._marks: list[tuple[int, bool]] = marks
+        text = section(".text")
+        self._start, self._code = text["sh_addr"], text.data()
+        self.functions = {address: self._read(address) for address in sorted(self.spans)}
+        self.entry = elf["e_entry"] & ~1
+        self.handlers = self._addresses(section(".vectors").data()[4:]) - {self.entry}
+        held = [section(name) for name in (".rodata", ".data")]
+        self.taken = set().union(*(self._addresses(part.data()) for part in held if part is not None))
+        for function in self.functions.values():
+            self.taken |= function.mentions
+        self._known: dict[int, tuple[int, tuple[str, ...]]] = {}
+
+    def depth(self, address: int, above: tuple[int, ...]) -> tuple[int, tuple[str, ...]]:
+        """Bytes of stack from the entry of a function down, and the path on which they are needed."""
+        if address in above:
+            names = " → ".join(self.names[step] for step in (*above[above.index(address) :], address))
+            raise BuildError("The stack has no bound: functions call each other in a circle", where=names)
+        if address not in self._known:
+            function = self.functions[address]
+            targets = function.calls | (self.taken if function.indirect else set())
+            below = [self.depth(target, (*above, address)) for target in sorted(targets)]
+            deepest, path = max(below, default=(0, ()))
+            self._known[address] = function.frame + deepest, (function.name, *path)
+        return self._known[address]
+
+    def _addresses(self, data: bytes) -> set[int]:
+        """Functions whose Thumb addresses stand in `data` as words."""
+        words = struct.unpack(f"<{len(data) // 4}I", data[: len(data) // 4 * 4])
+        return {word & ~1 for word in words if word & 1 and word & ~1 in self.spans}
+
+    def _read(self, address: int) -> _Function:
+        found = _Function(self.names[address])
+        halves: dict[int, int] = {}
+        fixed: set[int] = set()  # registers that hold an address the linker chose
+        for instruction in self._instructions(address, found):
+            name = self._decoder.insn_name(instruction.id)
+            operands = instruction.operands
+            if name == "mov" and operands[0].reg == arm.ARM_REG_SP and operands[1].reg not in fixed:
+                raise _variable(found.name)
+            if operands and operands[0].type == arm.ARM_OP_REG:
+                constant = name in ("movw", "movt") or (name == "ldr" and operands[1].mem.base == arm.ARM_REG_PC)
+                fixed = fixed | {operands[0].reg} if constant else fixed - {operands[0].reg}
+            found.frame += self._pushed(name, operands, found.name)
+            if name in ("bl", "blx", "b", "cbz", "cbnz") and operands[-1].type == arm.ARM_OP_IMM:
+                target = operands[-1].imm
+                if not address <= target < address + self.spans[address] or (name == "bl" and target == address):
+                    found.calls.add(self._function_at(target))
+            elif name == "blx" or (name == "bx" and operands[0].reg != arm.ARM_REG_LR):
+                found.indirect = True
+            elif name in ("movw", "movt") and operands[1].type == arm.ARM_OP_IMM:
+                register = operands[0].reg
+                low = halves.get(register, 0) & 0xFFFF
+                halves[register] = operands[1].imm << 16 | low if name == "movt" else operands[1].imm
+                if halves[register] & 1 and halves[register] & ~1 in self.spans:
+                    found.mentions.add(halves[register] & ~1)
+        return found
+
+    def _function_at(self, address: int) -> int:
+        """The function that a jump into its middle belongs to; compilers split cold parts off."""
+        found: int = next(start for start, size in self.spans.items() if start <= address < start + size)
+        return found
+
+    def _instructions(self, address: int, found: _Function) -> Iterator[Any]:
+        """A function's instructions; the constants between them are looked through for addresses of functions."""
+        end = address + self.spans[address]
+        inside = [(place, code) for place, code in self._marks if address < place < end]
+        for (place, code), (stop, _) in zip([(address, True), *inside], [*inside, (end, True)], strict=True):
+            content = self._code[place - self._start : stop - self._start]
+            if not code:
+                found.mentions |= self._addresses(content[-place % 4 :])
+                continue
+            yield from self._decoder.disasm(content, place)
+
+    def _pushed(self, name: str, operands: list[Any], function: str) -> int:
+        """Bytes by which an instruction lowers the stack pointer."""
+        if name in ("push", "vpush"):
+            return sum(map(_register_bytes, operands))
+        writes = bool(operands) and operands[0].type == arm.ARM_OP_REG and operands[0].reg == arm.ARM_REG_SP
+        if name in ("sub", "subw") and writes:
+            if operands[-1].type == arm.ARM_OP_IMM:
+                return int(operands[-1].imm)
+            raise _variable(function)
+        if name in ("stmdb", "vstmdb") and writes:
+            return sum(map(_register_bytes, operands[1:]))
+        memory = next((operand for operand in operands if operand.type == arm.ARM_OP_MEM), None)
+        if name in ("str", "strd") and memory is not None and memory.mem.base == arm.ARM_REG_SP and memory.mem.disp < 0:
+            return int(-memory.mem.disp)
+        return 0
+
+
+def _variable(function: str) -> BuildError:
+    return BuildError("The stack has no bound: a frame has a variable size", where=f"function {function}")
+
+
+def _register_bytes(operand: Any) -> int:
+    return 8 if arm.ARM_REG_D0 <= operand.reg <= arm.ARM_REG_D31 else 4
