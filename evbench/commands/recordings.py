@@ -77,8 +77,9 @@ def events_play(
     terminal = Terminal()
     look = look_from(recipe, kind or (None if recipe else "frame"), length, bins, filters or [])
     begin = duration_option("--from", start) if start else 0
-    reel, steps = reel_from(recording, look, index_cache())
     console = output.console()
+    with console.status(f"Reading {recording.name}"):
+        reel, steps = reel_from(recording, look, index_cache())
     for step in steps:
         console.print(display.filter_line(step), highlight=False, soft_wrap=True)
     played = play(terminal, reel, look, recording.name, speed, reel.t_first + begin)

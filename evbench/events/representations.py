@@ -41,7 +41,7 @@ def represent(
 
 def joined(kind: Kind, images: Images) -> NDArray[np.float32]:
     """All images of a representation as one, float32 [2, H, W]: counts and shares add up, of times the newest stays."""
-    return pooling(kind).reduce(images, axis=1, dtype=np.float32)  # type: ignore[no-any-return]
+    return np.asarray(pooling(kind).reduce(images, axis=1, dtype=np.float32))
 
 
 def pooling(kind: Kind) -> np.ufunc:

@@ -16,6 +16,8 @@ if TYPE_CHECKING:
 _DIM = "#8a93a6"
 _NONE = "no filters: f switches them on"
 _ROOM_FOR_LINES = 34
+_BESIDE, _HOT_CELLS, _HOT_LINES = 50, 12, 2
+"""Columns that the report does not have, columns that a pixel takes, lines of pixels."""
 
 
 class FilterReport(Static):
@@ -62,7 +64,7 @@ def report(recorded: int, steps: tuple[FilterStep, ...], size: Size) -> Text:
             "bold" if step.after < step.before else f"not bold {_DIM}",
         )
         text.append(f"{settings_text(step.settings)}", f"not bold {_DIM}")
-        _add_hot(text, step, "\n  ", most=max((size.width - 80) // 10, 3))
+        _add_hot(text, step, "\n  ", most=_HOT_LINES * (size.width - _BESIDE) // _HOT_CELLS)
     return text
 
 
