@@ -5,6 +5,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from textual.widgets import OptionList
 from tui_helpers import press, settle, text_of, until
 
 from evbench.jobs import engine
@@ -134,11 +135,13 @@ async def test_the_model_of_a_finished_job_is_profiled_on_the_chosen_board(
         await until(pilot, lambda: isinstance(app.screen, ChoiceDialog))
         await press(pilot, "down", "enter", "b")
         await until(pilot, lambda: isinstance(app.screen, ChoiceDialog))
+        boards = app.screen.query_one(OptionList)
+        below = boards.get_option_at_index((boards.highlighted or 0) + 1).id
         await press(pilot, "down", "enter", "f5")
         await until(pilot, lambda: bool(started))
         settings = store.job(started[0]).settings
         assert settings["model"] == folder
-        assert settings["board"] == "virtual-h743-qspi"
+        assert settings["board"] == below != "virtual-h743"
 
 
 def test_models_are_the_bundled_one_and_those_that_jobs_exported(store: Store) -> None:

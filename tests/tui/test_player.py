@@ -218,7 +218,7 @@ def playing(
     )
     try:
         if not options:
-            read_until(user, b"circle.dat")
+            read_until(user, b"0 dropped")
         yield process, user, program
     finally:
         process.kill()
