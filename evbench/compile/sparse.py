@@ -109,10 +109,10 @@ def _choose(
 
 
 def _has_kernel(graph: IntegerGraph, operator: Operator) -> bool:
-    given = graph.tensors[operator.inputs[0]]
-    if not isinstance(operator, Conv2d) or operator.weight.dtype.kind == "f":
+    types = {graph.tensors[name].dtype for name in (*operator.inputs, operator.output)}
+    if not isinstance(operator, Conv2d) or not types <= {DType.U8, DType.S8}:
         return False
-    return given.dtype in (DType.U8, DType.S8) and convolution_family(operator) in ("ev_conv2d", "ev_depthwise")
+    return convolution_family(operator) in ("ev_conv2d", "ev_depthwise")
 
 
 def skipping_call(

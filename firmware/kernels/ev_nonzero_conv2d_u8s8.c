@@ -3,10 +3,10 @@
  * A tap that is not zero costs a little more than in a dense kernel, so sites full of them are computed in pairs as
  * ev_sparse_conv2d_u8s8 does. Which way is taken follows the sites seen so far: the cost is never much above that of the
  * dense way, whatever comes. */
+#define EV_INPUT uint8_t
 #define EV_WIDEN_INPUT ev_widen_pixel_u8
-#include "ev_conv2d_taps.h"
 #include "ev_nonzero.h"
-#include "ev_sites.h"
+#include "ev_sparse_pairs.h"
 
 enum {
     WORTH_PERCENT = 60, /* of the taps may be non-zero for this way to be the cheaper one */
@@ -85,29 +85,6 @@ static void copy_constants(const ev_conv2d_s8 *layer, uint32_t *to) {
         for (int32_t k = 0; k < n; k++) {
             to[k] = (uint32_t)layer->bias[first + k];
             __builtin_memcpy(to + EV_TILE + k, layer->out.multiplier + first + k, 4);
-        }
-    }
-}
-
-/* Site by site, two at a time. */
-static void compute_pairs(const ev_conv2d_s8 *layer, const uint8_t *input, ev_walk *walk, uint8_t *output) {
-    const ev_window *window = &layer->window;
-    const ev_layout layout = ev_layout_of(layer, window->kernel_h, window->kernel_w * window->in_c);
-    struct ev_pairs work = ev_work_of(&layout, &layer->out);
-    const ev_walk start = *walk;
-    for (int32_t done = 0, tile; done < window->out_c; done += tile) {
-        ev_walk rest = start;
-        tile = ev_next_tile(&layout, layer, done, window->out_c - done, &work);
-        for (int more = 1; more;) {
-            uint8_t *first = output + (rest.y * window->out_w + rest.x) * window->out_c + done, *second = first;
-            gather(&layout, layer, input, rest.y, rest.x, layout.pixels);
-            more = ev_walk_on(&rest);
-            gather(&layout, layer, input, rest.y, rest.x, layout.pixels + 1);
-            if (more) {
-                second = output + (rest.y * window->out_w + rest.x) * window->out_c + done;
-                more = ev_walk_on(&rest);
-            }
-            ev_multiply_pairs(&work, first, second);
         }
     }
 }

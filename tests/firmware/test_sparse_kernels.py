@@ -69,7 +69,7 @@ def test_a_depthwise_convolution_that_skips_equals_the_reference(
 
 @MANY
 @given(
-    case=convolutions("dense", floats=False),
+    case=convolutions("dense", floats=False, types=EIGHT_BIT),
     share=SHARES,
     zeros=st.sampled_from([0.0, 0.5, 0.95]),
     seed=st.integers(0, 2**32 - 1),
