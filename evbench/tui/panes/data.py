@@ -68,7 +68,7 @@ _NOTHING = """There are no recordings here yet.
 
 o   opens a file or a folder of recordings:
     AEDAT, Prophesee RAW and DAT, HDF5,
-    Event Stream, NPZ, CSV, N-MNIST
+    Event Stream, NPZ, CSV, N-MNIST, ROS bags
 
 evbench --data FOLDER  lists a folder here"""
 
