@@ -49,7 +49,7 @@ def open_aedat4(path: Path) -> Source:
         magic = _FRAME_MAGIC.get(compression)
         decompress = _decompressor(compression)
         # A packet may hold a few hundred events; what is done for each event is done for many packets at once.
-        room = memoryview(bytearray(source.CHUNK_BYTES // 4))
+        room = memoryview(bytearray(source.CHUNK_BYTES // 2))
         begin = filled = 0
         for at, payload in _packets(path, cursor[0] if cursor else offset, end, number, magic, note):
             try:

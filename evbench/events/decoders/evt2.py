@@ -53,7 +53,7 @@ def _chunks(
     offset, high, turns = cursor if len(cursor) == 3 else (cursor[0], -1, 0)
     strange = early = 0
     first_strange = 0
-    for at, block in fixed_records(path, offset, size, note, unfolds=2):
+    for at, block in fixed_records(path, offset, size, note):
         here = (at, high, turns)
         word, valid = words(block)
         event = word < 0x2000_0000

@@ -158,20 +158,24 @@ def _piece(decoder: evt3.Decoder, words: bytes, turns: int) -> _Columns:
 def _behind(words: _Words, kinds: bytes, state: _State, turns: int) -> _State:
     """The state behind a block of words, the clock then having turned `turns` times."""
     high, low, y, base = (kinds.rfind(setter) for setter in (_HIGH, _LOW, _Y, _BASE))
-    ahead = kinds.rfind(_HIGH, 0, low + 1)
-    upper = int(words[ahead] & _TWELVE) if ahead >= 0 else _NEVER if state.high == _NEVER else state.high & 0xFFF
-    kind = np.frombuffer(kinds, np.uint8)
-    following = (words[low + 1 :][kind[low + 1 :] == _HIGH] & _TWELVE).astype(np.int64)
-    cleared = bool((following != upper).any())
-    vectors = kinds[base + 1 :]
+    cleared = high > low and _changes(words, kinds, low, state)
     begin = state.base if base < 0 else (int(words[base]) & 0x7FF) << 1 | int(words[base]) >> 11 & 1
-    moved = 12 * vectors.count(_VECTOR_12) + 8 * vectors.count(_VECTOR_8)
+    moved = 12 * kinds.count(_VECTOR_12, base + 1) + 8 * kinds.count(_VECTOR_8, base + 1)
     return _State(
         high=turns << 12 | int(words[high] & _TWELVE) if high >= 0 else state.high,
         low=0 if cleared else int(words[low] & _TWELVE) if low >= 0 else state.low,
         y=int(words[y]) & 0x7FF if y >= 0 else state.y,
         base=begin + 2 * moved & 0x1FFFF if begin >= 0 else -1,
     )
+
+
+def _changes(words: _Words, kinds: bytes, low: int, state: _State) -> bool:
+    """Whether the upper bits behind the place `low` differ from those ahead of it."""
+    ahead = kinds.rfind(_HIGH, 0, low + 1)
+    upper = int(words[ahead] & _TWELVE) if ahead >= 0 else _NEVER if state.high == _NEVER else state.high & 0xFFF
+    kind = np.frombuffer(kinds, np.uint8)
+    following = (words[low + 1 :][kind[low + 1 :] == _HIGH] & _TWELVE).astype(np.int64)
+    return bool((following != upper).any())
 
 
 def _decoder_in(state: _State) -> evt3.Decoder:
@@ -192,15 +196,13 @@ def _decoder_in(state: _State) -> evt3.Decoder:
 
 def _without_state(kinds: bytes, state: _State) -> _Places:
     """The places of events whose time, row or base nothing has set yet."""
-    kind = np.frombuffer(kinds, np.uint8)
-    without = np.zeros(len(kind), np.bool_)
+    without = _NOWHERE
     for missing, setter, needing in (
         (state.high == _NEVER, _HIGH, (_X, _VECTOR_12, _VECTOR_8)),
         (state.y < 0, _Y, (_X, _VECTOR_12, _VECTOR_8)),
         (state.base < 0, _BASE, (_VECTOR_12, _VECTOR_8)),
     ):
-        if missing:
-            first = kinds.find(setter)
-            ahead = slice(None if first < 0 else first)
-            without[ahead] |= np.isin(kind[ahead], needing)
-    return without.nonzero()[0] if without.any() else _NOWHERE
+        ahead = kinds.partition(bytes([setter]))[0] if missing else b""
+        if any(event in ahead for event in needing):
+            without = np.union1d(without, np.isin(np.frombuffer(ahead, np.uint8), needing).nonzero()[0])
+    return without

@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from evbench.errors import RecordingError
 from evbench.events.stream import SensorGeometry
 
-CHUNK_BYTES = 1 << 19
+CHUNK_BYTES = 1 << 18
 """How much of a file is read at a time: what is computed from it stays in the processor's caches."""
 
 Cursor = tuple[int, ...]
@@ -49,14 +49,13 @@ class Source:
     notes: tuple[str, ...] = ()
 
 
-def fixed_records(path: Path, offset: int, record: int, note: Note, *, unfolds: int = 1) -> Iterator[tuple[int, bytes]]:
+def fixed_records(path: Path, offset: int, record: int, note: Note) -> Iterator[tuple[int, bytes]]:
     """The bytes of `path` from `offset` on in whole records of `record` bytes, a chunk at a time, each with its offset.
 
-    A file that ends within a record is noted with the byte offset at which that record begins. unfolds: how many times
-    smaller than usual a chunk is to be, because that much more comes of its bytes.
+    A file that ends within a record is noted with the byte offset at which that record begins.
     """
     at = offset
-    step = max(CHUNK_BYTES // unfolds // record, 1) * record
+    step = max(CHUNK_BYTES // record, 1) * record
     with path.open("rb") as file:
         file.seek(offset)
         while block := file.read(step):
