@@ -6,6 +6,8 @@
 
 PYTHON ?= python3
 BIN := .venv/bin
+CPPCHECK := --std=c11 --enable=warning,performance,portability --inline-suppr --error-exitcode=1 --quiet \
+	-I firmware/kernels -I firmware/runtime -I firmware/ports/stm32h743
 INSTALL := $(BIN)/python -m pip install --quiet --disable-pip-version-check --constraint constraints.txt
 
 export GOMP_SPINCOUNT := 0
@@ -23,6 +25,7 @@ lint: .venv/installed-dev
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
 	$(BIN)/lint-imports
+	$(BIN)/cppcheck $(CPPCHECK) firmware
 
 bench: .venv/installed-dev
 	$(BIN)/pytest tests/benchmarks --benchmark-enable --benchmark-only

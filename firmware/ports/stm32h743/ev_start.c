@@ -70,7 +70,7 @@ void ev_port_stack_paint(void) {
 
 uint32_t ev_port_stack_used(void) {
     const volatile uint32_t *word = ev_stack_bottom;
-    while (word < ev_stack_top && *word == PAINT) {
+    while ((uintptr_t)word < (uintptr_t)ev_stack_top && *word == PAINT) {
         word++;
     }
     return (uint32_t)((uintptr_t)ev_stack_top - (uintptr_t)word);
