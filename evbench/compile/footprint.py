@@ -7,9 +7,8 @@ from dataclasses import asdict, dataclass
 from typing import Any
 
 from evbench.compile.build import Build
-from evbench.compile.generate import generate
+from evbench.compile.generate import generate, layer_scratch_bytes
 from evbench.compile.image import Image, read_image
-from evbench.compile.layers import scratch_words
 from evbench.compile.linker import STACK_BYTES
 from evbench.compile.placement import plan_for
 from evbench.compile.stack import StackBound, stack_bound
@@ -78,7 +77,7 @@ def footprint(graph: IntegerGraph, board: BoardProfile, build: Build) -> Footpri
             activations=plan.live[operator.name],
             output=graph.tensors[operator.output].bytes,
             region=plan.placements[operator.output].region,
-            scratch=4 * scratch_words(graph, operator),
+            scratch=layer_scratch_bytes(graph, operator),
         )
         for operator, kernel in zip(graph.operators, generated.layer_kernels, strict=True)
     )

@@ -10,7 +10,7 @@ from evbench.compile.layers import Call, Constants, float_literal, lower_operato
 from evbench.compile.sparse import Choice, Sparsity, choose, nonzero_words, site_definitions, skipping_call
 from evbench.errors import BuildError
 from evbench.graph.memory import MemoryPlan
-from evbench.graph.model import DType, IntegerGraph, Tensor
+from evbench.graph.model import DType, IntegerGraph, Operator, Tensor
 from evbench.graph.validate import validate
 
 LINK_OUTPUTS = 240  # float32 values that fit one RESULT frame
@@ -108,8 +108,12 @@ def quoted(text: str) -> str:
 
 def scratch_bytes(graph: IntegerGraph) -> int:
     """Bytes of DTCM that the kernels of `graph` share while they run, besides the arenas."""
-    words = (max(scratch_words(graph, op), nonzero_words(graph, op)) for op in graph.operators)
-    return 4 * max(words, default=0)
+    return max((layer_scratch_bytes(graph, operator) for operator in graph.operators), default=0)
+
+
+def layer_scratch_bytes(graph: IntegerGraph, operator: Operator) -> int:
+    """Bytes of scratch that the kernel of one layer may use, skipping or not."""
+    return 4 * max(scratch_words(graph, operator), nonzero_words(graph, operator))
 
 
 def output_size(graph: IntegerGraph) -> int:

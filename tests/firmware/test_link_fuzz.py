@@ -61,7 +61,7 @@ def frames(draw: Any) -> bytes:
         case "cut":
             del wire[draw(st.integers(0, len(wire) - 1)) :]
         case "doubled":
-            wire += wire
+            wire = wire * 2
         case "joined":
             del wire[-1]
     return bytes(wire)
