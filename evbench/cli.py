@@ -153,18 +153,19 @@ def profile(
     board: BoardOption = None,
     port: PortOption = None,
     recording: Annotated[Path | None, typer.Option("--recording", help="A recording or a folder of them.")] = None,
+    curve: Annotated[bool, typer.Option("--curve", help="Cycles against events per window.")] = False,
     as_json: JsonOption = False,
 ) -> None:
-    """Build, flash and measure a model: cycles per layer."""
+    """Build, flash and measure a model: cycles per layer, or per window against its events."""
     from evbench.jobs import actions, display, output
 
     loaded = actions.choose_board(board, port)
     on_step = None if as_json else output.step_line
-    result = actions.profile_model(open_store(open_workspace()), model, loaded, recording, on_step)
+    result = actions.profile_model(open_store(open_workspace()), model, loaded, recording, on_step, curve=curve)
     if result["board"] != loaded.id and not as_json:
         print(f"The model does not fit {loaded.id}; it is measured on {result['board']}.")
-    output.show(result, as_json, display.layers_table)
-    if not as_json:
+    output.show(result, as_json, display.curve_table if curve else display.layers_table)
+    if not as_json and not curve:
         from evbench.jobs.models import open_model
 
         print(display.logits_line(result, open_model(model).classes))

@@ -30,7 +30,7 @@ class WindowCycles:
 
 @dataclass(frozen=True, slots=True)
 class ProfileRun:
-    """A profile run. Layers, totals and logits are those of the window with the median total.
+    """A profile run. Layers, totals and logits are those of the window with the median total, `windows[median]`.
 
     modelled: the cycles come from a timing model, not from silicon. data_cache_cycles: how many of each layer's cycles
     are data-cache misses, measured on one window and charged to all; empty where the board counts for itself or the
@@ -49,6 +49,7 @@ class ProfileRun:
     stack_bytes: int
     logits: tuple[float, ...]
     windows: tuple[WindowCycles, ...]
+    median: int
     data_cache_cycles: tuple[int, ...] = ()
 
     def to_json(self) -> dict[str, Any]:

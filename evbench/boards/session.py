@@ -278,6 +278,7 @@ class BoardSession:
                 WindowCycles(int(window.sum(dtype=np.int64)), run.result.cycles + sum(misses), _floats(run.result))
                 for window, run in zip(windows, runs, strict=True)
             ),
+            median=median,
             data_cache_cycles=misses,
         )
 

@@ -171,7 +171,13 @@ def _compile(
     except ToolFailure as failure:
         _explain_overflow(failure, graph, generated, board)
         raise
-    card = {"build_id": identity, "graph_digest": graph.digest, "board": board.id, "toolchain": toolchain.identity}
+    card = {
+        "build_id": identity,
+        "graph_digest": graph.digest,
+        "board": board.id,
+        "toolchain": toolchain.identity,
+        "layers": {choice.layer: choice.reason for choice in generated.choices},
+    }
     (folder / "build.json").write_text(json.dumps(card, indent=1))
 
 

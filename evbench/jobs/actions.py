@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol
 
 from evbench.errors import BoardError, JobError
+from evbench.jobs.curve import curve_of, curve_windows
 from evbench.jobs.held_board import HeldBoard
 from evbench.jobs.models import compared_inputs, open_model, profiled_inputs
 from evbench.jobs.store import JobRow, MetricWriter, Store
@@ -57,9 +58,11 @@ def profile_model(
     job_id: int | None = None,
     *,
     wait: bool = False,
+    curve: bool = False,
 ) -> dict[str, Any]:
     """Build, flash and profile a model on windows of a recording; keeps and returns the JSON of `evbench profile`.
 
+    With `curve` the windows reach from an empty to a full one, and `curve` in the JSON holds cycles against events.
     `on_cycles` hears ("cycles/<layer>", window, cycles) for each window. With `wait` a board in use is waited for;
     without, that raises BoardError.
     """
@@ -75,7 +78,8 @@ def profile_model(
 
     tell("build", "running", 0.0, "")
     opened = open_model(model)
-    windows = profiled_inputs(opened, recording)
+    on_curve = curve_windows(opened, recording) if curve else []
+    windows = [window.grid for window in on_curve] or profiled_inputs(opened, recording)
     fitted = fit(opened.graph, board, store.workspace)
     sizes = f"flash {fitted.build.flash_bytes / 1024:.0f} KiB, RAM {fitted.build.ram_bytes / 1024:.0f} KiB"
     tell("build", "done", 1.0, sizes)
@@ -87,6 +91,8 @@ def profile_model(
         tell("profile", "running", 0.0, "")
         result = measure(session, fitted.build, opened.graph, windows, on_window)
         result["inputs"] = "recordings" if opened.reads_events else "random"
+        if curve:
+            result["curve"] = curve_of(result, on_curve)
     finally:
         held.close()
     tell("profile", "done", 1.0, describe(result))

@@ -87,7 +87,7 @@ def layers_table(profile: dict[str, Any], model: str = "") -> RenderableType:
     table = _table(f"{model} cycles per layer on {profile['board']}".strip())
     for heading in ("", "layer", "kind"):
         table.add_column(heading)
-    for heading in ("MACs", "cycles", "per MAC", "ms", "share"):
+    for heading in ("MACs", "skipped", "cycles", "per MAC", "ms", "share"):
         table.add_column(heading, justify="right")
     table.add_column("")
     most = max((layer["cycles"] for layer in profile["layers"]), default=1) or 1
@@ -99,6 +99,7 @@ def layers_table(profile: dict[str, Any], model: str = "") -> RenderableType:
             layer["name"],
             layer["kind"],
             f"{layer['macs']:,}" if layer["macs"] else "",
+            f"{100 * layer['skipped']:.0f} %" if layer.get("skipped") is not None else "",
             f"{layer['cycles']:,}",
             f"{per_mac:.2f}" if per_mac is not None else "",
             f"{layer['ms']:.3f}",
@@ -114,6 +115,22 @@ def layers_table(profile: dict[str, Any], model: str = "") -> RenderableType:
     )
     random = "\nmeasured on random inputs: the model does not say how its input is made from events"
     return Group(table, Text(summary + random * (profile.get("inputs") == "random")))
+
+
+def curve_table(profile: dict[str, Any]) -> RenderableType:
+    """Cycles against events per window, from an empty window to the dense worst case."""
+    modelled = ", modelled" if profile["modelled"] else ""
+    table = _table(f"cycles per window on {profile['board']}{modelled}")
+    table.add_column("window")
+    for heading in ("events", "cycles", "ms"):
+        table.add_column(heading, justify="right")
+    table.add_column("")
+    points = sorted(profile["curve"], key=lambda point: point["events"])
+    most = points[-1]["cycles"] or 1
+    for point in points:
+        bar = Text("█" * max(1, round(_BAR_WIDTH * point["cycles"] / most)), "#FFB000")
+        table.add_row(point["origin"], f"{point['events']:,}", f"{point['cycles']:,}", f"{point['ms']:.2f}", bar)
+    return table
 
 
 def logits_line(profile: dict[str, Any], classes: Sequence[str]) -> str:

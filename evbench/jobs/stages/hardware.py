@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 
 from evbench.errors import DoesNotFitError
 from evbench.jobs.models import MODEL, enough, from_emptiest_to_fullest
+from evbench.jobs.skipping import describe_skipping
 from evbench.jobs.stage import Context
 from evbench.jobs.stages.dataset import Kind, windows_file
 from evbench.profiles import BoardProfile, load_board
@@ -115,10 +116,15 @@ def measure(
     windows: Sequence[NDArray[np.uint8]],
     on_window: Callable[[int, RunResult], None],
 ) -> dict[str, Any]:
-    """Profile a flashed build on windows [C, H, W]; the JSON of `evbench profile`, measured stack and its bound."""
+    """Profile a flashed build on windows [C, H, W]; the JSON of `evbench profile`.
+
+    What the board measured, what each layer skipped and why, and a bound of the stack.
+    """
     from evbench.compile.stack import stack_bound
 
     result: dict[str, Any] = session.profile(build, graph, windows, on_window=on_window).to_json()
+    for layer, skipping in zip(result["layers"], describe_skipping(graph, windows[result["median"]]), strict=True):
+        layer.update(skipping)
     return result | {"stack_bound_bytes": stack_bound(build.elf).bytes}
 
 
