@@ -95,7 +95,8 @@ class Builder:
         """A fully connected layer with f32 output, or with an 8-bit one unless `logits`."""
         weight, scale = self._weights((outputs, self.tensors[source].size), per_tensor=True)
         if logits:  # a trained head's logits differ by a few units
-            size = self._real(source).reshape(len(self.windows), -1).std() * np.sqrt(self.tensors[source].size)
+            spread = max(self._real(source).reshape(len(self.windows), -1).std(), 1e-3)  # all may be alike
+            size = spread * np.sqrt(self.tensors[source].size)
             if self.float_weights:
                 weight = weight * np.float32(3 / size)
             scale = scale * np.float32(3 / size)
