@@ -12,6 +12,24 @@ static void gather(const ev_layout *layout, const ev_conv2d_s8 *layer, int32_t c
     const uint32_t *end = to + 4 * layout->steps;
     const int32_t top = y * window->stride_h - window->pad_top, left = x * window->stride_w - window->pad_left;
     EV_INPUT *tap = layout->edge;
+    if (top >= 0 && left >= 0 && top + window->kernel_h <= window->in_h && left + window->kernel_w <= window->in_w) {
+        const EV_INPUT *row = input + (top * window->in_w + left) * window->in_c;
+        for (int32_t ky = 0; ky < window->kernel_h; ky++) {
+            const EV_INPUT *from = row;
+            for (int32_t kx = 0; kx < window->kernel_w; kx++) {
+                for (int32_t c = 0; c < count; c++) {
+                    *tap++ = from[c];
+                }
+                from += window->in_c;
+            }
+            row += window->in_w * window->in_c;
+        }
+        to = EV_WIDEN_INPUT(layout->edge, layout->run, to);
+        if (to < end) {
+            *to = 0;
+        }
+        return;
+    }
     for (int32_t row = top; row < top + window->kernel_h; row++) {
         for (int32_t column = left; column < left + window->kernel_w; column++) {
             const int inside = row >= 0 && row < window->in_h && column >= 0 && column < window->in_w;
