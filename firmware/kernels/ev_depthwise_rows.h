@@ -26,6 +26,41 @@ static inline int32_t outside(const ev_conv2d_s8 *layer, int32_t channel, ev_tap
     return sum;
 }
 
+/* Adds one row of at least one tap to the sums of four channels. */
+static inline void add_taps(const EV_INPUT *pixel, const int8_t *tap, int32_t width, int32_t channels, int32_t *acc) {
+#if defined(__ARM_FEATURE_DSP)
+    int32_t a0 = acc[0], a1 = acc[1], a2 = acc[2], a3 = acc[3];
+    uint32_t x, w, odd_x, odd_w;
+    __asm__("1:\n"
+            "ldr %[x], [%[pixel]]\n"
+            "ldr %[w], [%[tap]]\n"
+            "add %[pixel], %[pixel], %[step]\n"
+            "add %[tap], %[tap], %[step]\n" EV_EXTEND " %[odd_x], %[x], ror #8\n"
+            "sxtb16 %[odd_w], %[w], ror #8\n" EV_EXTEND " %[x], %[x]\n"
+            "smlabb %[a1], %[odd_x], %[odd_w], %[a1]\n"
+            "sxtb16 %[w], %[w]\n"
+            "smlatt %[a3], %[odd_x], %[odd_w], %[a3]\n"
+            "subs %[width], %[width], #1\n"
+            "smlabb %[a0], %[x], %[w], %[a0]\n"
+            "smlatt %[a2], %[x], %[w], %[a2]\n"
+            "bne 1b\n"
+            : [pixel] "+r"(pixel), [tap] "+r"(tap), [width] "+r"(width), [a0] "+r"(a0), [a1] "+r"(a1), [a2] "+r"(a2),
+              [a3] "+r"(a3), [x] "=&r"(x), [w] "=&r"(w), [odd_x] "=&r"(odd_x), [odd_w] "=&r"(odd_w)
+            : [step] "r"(channels)
+            : "cc", "memory");
+    acc[0] = a0;
+    acc[1] = a1;
+    acc[2] = a2;
+    acc[3] = a3;
+#else
+    for (int32_t kx = 0; kx < width; kx++) {
+        for (int32_t k = 0; k < 4; k++) {
+            acc[k] += pixel[kx * channels + k] * tap[kx * channels + k];
+        }
+    }
+#endif
+}
+
 /* Sites [first, last) of row y, any kernel. */
 static void any_row(const ev_conv2d_s8 *layer, const EV_INPUT *input, int32_t y, int32_t first, int32_t last,
                     uint8_t *output) {
@@ -44,20 +79,10 @@ static void any_row(const ev_conv2d_s8 *layer, const EV_INPUT *input, int32_t y,
         const int whole = layer->in_zero == 0 || (height == window->kernel_h && width == window->kernel_w);
         int32_t c = 0;
         for (; c + 4 <= channels; c += 4) {
-            int32_t a0 = layer->bias[c], a1 = layer->bias[c + 1], a2 = layer->bias[c + 2], a3 = layer->bias[c + 3];
-            for (int32_t ky = 0; ky < height; ky++) {
-                const EV_INPUT *pixel = corner + ky * image_row + c;
-                const int8_t *tap = weight + ky * tap_row + c;
-                for (int32_t kx = 0; kx < width; kx++) {
-                    a0 += pixel[0] * tap[0];
-                    a1 += pixel[1] * tap[1];
-                    a2 += pixel[2] * tap[2];
-                    a3 += pixel[3] * tap[3];
-                    pixel += channels;
-                    tap += channels;
-                }
+            int32_t acc[4] = {layer->bias[c], layer->bias[c + 1], layer->bias[c + 2], layer->bias[c + 3]};
+            for (int32_t ky = 0; ky < height && width > 0; ky++) {
+                add_taps(corner + ky * image_row + c, weight + ky * tap_row + c, width, channels, acc);
             }
-            const int32_t acc[4] = {a0, a1, a2, a3};
             for (int32_t k = 0; k < 4; k++) {
                 int32_t correction = whole ? 0 : layer->in_zero * outside(layer, c + k, rows, columns);
                 *output++ = ev_requantise(&layer->out, c + k, acc[k] + correction);

@@ -6,26 +6,6 @@
 #include "ev_requantise.h"
 #include "ev_taps.h"
 
-#if defined(__ARM_FEATURE_DSP)
-static inline int32_t multiply_low(uint32_t a, uint32_t b, int32_t acc) {
-    __asm__("smlabb %0, %1, %2, %0" : "+r"(acc) : "r"(a), "r"(b));
-    return acc;
-}
-
-static inline int32_t multiply_high(uint32_t a, uint32_t b, int32_t acc) {
-    __asm__("smlatt %0, %1, %2, %0" : "+r"(acc) : "r"(a), "r"(b));
-    return acc;
-}
-#else
-static inline int32_t multiply_low(uint32_t a, uint32_t b, int32_t acc) {
-    return acc + (int16_t)(a & 0xFFFFu) * (int16_t)(b & 0xFFFFu);
-}
-
-static inline int32_t multiply_high(uint32_t a, uint32_t b, int32_t acc) {
-    return acc + (int16_t)(a >> 16) * (int16_t)(b >> 16);
-}
-#endif
-
 static inline uint32_t pair_of(int32_t low, int32_t high) {
     return ((uint32_t)low & 0xFFFFu) | (uint32_t)high << 16;
 }
@@ -40,6 +20,43 @@ static void widen(const ev_conv2d_s8 *layer, uint32_t *to) {
             *to++ = pair_of(weight[2], weight[3]);
         }
     }
+}
+
+/* Adds one row of at least one tap to the sums of four channels. */
+static inline void add_taps(const int16_t *pixel, const uint32_t *tap, int32_t width, int32_t channels, int32_t *acc) {
+#if defined(__ARM_FEATURE_DSP)
+    int32_t a0 = acc[0], a1 = acc[1], a2 = acc[2], a3 = acc[3];
+    uint32_t x, w, high_x, high_w;
+    __asm__("1:\n"
+            "ldr %[x], [%[pixel]]\n"
+            "ldr %[w], [%[tap]]\n"
+            "ldr %[high_x], [%[pixel], #4]\n"
+            "ldr %[high_w], [%[tap], #4]\n"
+            "smlabb %[a0], %[x], %[w], %[a0]\n"
+            "add %[pixel], %[pixel], %[step]\n"
+            "smlatt %[a1], %[x], %[w], %[a1]\n"
+            "subs %[width], %[width], #1\n"
+            "smlabb %[a2], %[high_x], %[high_w], %[a2]\n"
+            "add %[tap], %[tap], #8\n"
+            "smlatt %[a3], %[high_x], %[high_w], %[a3]\n"
+            "bne 1b\n"
+            : [pixel] "+r"(pixel), [tap] "+r"(tap), [width] "+r"(width), [a0] "+r"(a0), [a1] "+r"(a1), [a2] "+r"(a2),
+              [a3] "+r"(a3), [x] "=&r"(x), [w] "=&r"(w), [high_x] "=&r"(high_x), [high_w] "=&r"(high_w)
+            : [step] "r"(2 * channels)
+            : "cc", "memory");
+    acc[0] = a0;
+    acc[1] = a1;
+    acc[2] = a2;
+    acc[3] = a3;
+#else
+    for (int32_t kx = 0; kx < width; kx++) {
+        const int16_t *x = pixel + kx * channels;
+        acc[0] += x[0] * (int16_t)(tap[2 * kx] & 0xFFFFu);
+        acc[1] += x[1] * (int16_t)(tap[2 * kx] >> 16);
+        acc[2] += x[2] * (int16_t)(tap[2 * kx + 1] & 0xFFFFu);
+        acc[3] += x[3] * (int16_t)(tap[2 * kx + 1] >> 16);
+    }
+#endif
 }
 
 static inline int16_t limited(const ev_requant *out, int32_t channel, int32_t acc) {
@@ -61,26 +78,13 @@ void ev_depthwise_s16s8(const ev_conv2d_s8 *layer, const int16_t *input, int16_t
             const uint32_t *four = layer->scratch + 2 * (rows.first * window->kernel_w + columns.first);
             int32_t c = 0;
             for (; c + 4 <= channels; c += 4) {
-                int32_t a0 = layer->bias[c], a1 = layer->bias[c + 1], a2 = layer->bias[c + 2], a3 = layer->bias[c + 3];
-                const int16_t *pixel = corner + c;
-                const uint32_t *tap = four;
-                for (int32_t ky = 0; ky < height; ky++) {
-                    for (int32_t kx = 0; kx < width; kx++) {
-                        const uint32_t low = ev_four(pixel), high = ev_four(pixel + 2);
-                        a0 = multiply_low(low, tap[0], a0);
-                        a1 = multiply_high(low, tap[0], a1);
-                        a2 = multiply_low(high, tap[1], a2);
-                        a3 = multiply_high(high, tap[1], a3);
-                        pixel += channels;
-                        tap += 2;
-                    }
-                    pixel += image_row - width * channels;
-                    tap += 2 * (window->kernel_w - width);
+                int32_t acc[4] = {layer->bias[c], layer->bias[c + 1], layer->bias[c + 2], layer->bias[c + 3]};
+                for (int32_t ky = 0; ky < height && width > 0; ky++) {
+                    add_taps(corner + ky * image_row + c, four + 2 * ky * window->kernel_w, width, channels, acc);
                 }
-                output[0] = limited(&layer->out, c, a0);
-                output[1] = limited(&layer->out, c + 1, a1);
-                output[2] = limited(&layer->out, c + 2, a2);
-                output[3] = limited(&layer->out, c + 3, a3);
+                for (int32_t k = 0; k < 4; k++) {
+                    output[k] = limited(&layer->out, c + k, acc[k]);
+                }
                 output += 4;
                 four += 2 * taps;
             }
