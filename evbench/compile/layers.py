@@ -131,12 +131,12 @@ def scratch_words(graph: IntegerGraph, operator: Operator) -> int:
 def _depthwise_scratch(graph: IntegerGraph, operator: Conv2d) -> int:
     """As `kernel_3x3` in ev_depthwise_integer.h: constants of four channels each, a row and a patch of zero points.
 
-    16-bit activations: the weights of four channels each, as `widen` in ev_depthwise_s16s8.c.
+    16-bit activations: the weights of four channels each and their sums, as ev_depthwise_s16s8.c has them.
     """
     source = graph.tensors[operator.inputs[0]]
     channels, _, width = source.shape
     if source.dtype is DType.S16:
-        return channels // 4 * 2 * int(np.prod(operator.weight.shape[2:]))
+        return channels // 4 * (2 * int(np.prod(operator.weight.shape[2:])) + 4)
     if operator.weight.shape[2:] != (3, 3) or channels < 4:
         return 0
     return (channels + 3) // 4 * 26 + 1 + (width * channels + 9 * channels + 3) // 4

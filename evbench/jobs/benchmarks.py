@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any, Literal
 import numpy as np
 
 from evbench.errors import BuildError
+from evbench.graph.activity import with_activity
 from evbench.graph.model import Conv2d, DType, GlobalAveragePool, IntegerGraph, Linear, Operator, Rescale, Tensor
 from evbench.profiles import BoardProfile
 
@@ -91,7 +92,7 @@ class KernelFigure:
 
 
 def case_graph(case: KernelCase, seed: int = 0) -> IntegerGraph:
-    """A network around this layer, called LAYER, with random weights, calibrated to use its output's range.
+    """A network around this layer, called LAYER, with random weights, calibrated on full windows.
 
     A layer that does not read the window's bytes stands behind one that makes its input, and a float map, which is more
     than a board reports, before a mean.
@@ -127,7 +128,8 @@ def case_graph(case: KernelCase, seed: int = 0) -> IntegerGraph:
     if output.dtype.is_float and not linear:
         tensors["mean"] = Tensor("mean", (case.outputs, 1, 1), DType.F32)
         layers = (*layers, GlobalAveragePool("mean", ("output",), "mean"))
-    return IntegerGraph(case.name, tensors, layers, ("input",), (layers[-1].output,), metadata={"bins": "0"})
+    graph = IntegerGraph(case.name, tensors, layers, ("input",), (layers[-1].output,), metadata={"bins": "0"})
+    return with_activity(graph, np.ones((1, *case.shape), np.uint8))  # full windows: no kernel that skips is chosen
 
 
 def _input_of(case: KernelCase) -> tuple[tuple[Operator, ...], Tensor]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
+from evbench.graph.activity import with_activity
 from evbench.graph.model import IntegerGraph
 from evbench.networks.registry import create
 from evbench.profiles import QuantizeSettings
@@ -30,4 +31,4 @@ def untrained_graph(network: str, shape: tuple[int, int, int], classes: int, see
     with torch.no_grad():
         module.train()(batch)
     program = prepare(module, shape, QuantizeSettings()).calibrate([batch])
-    return lower(convert(program), network, {"bins": "0"})
+    return with_activity(lower(convert(program), network, {"bins": "0"}), inputs)
