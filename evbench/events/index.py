@@ -14,8 +14,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from evbench.events.check import Check, Place
+from evbench.events.decoders import source
 
-_VERSION = 1
+_VERSION = 2
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,10 +45,10 @@ class RecordingIndex:
 
 def index_path(recording: Path, cache: Path) -> Path:
     """Where the index of a recording lies within `cache`: named by path, size and time of change of the file, or of
-    the files in the folder."""
+    the files in the folder, and by the size of the chunks that it counts."""
     files = sorted(recording.iterdir()) if recording.is_dir() else [recording]
     changes = [f"{file.stat().st_size} {file.stat().st_mtime_ns}" for file in files]
-    name = " ".join([str(_VERSION), str(recording.resolve()), *changes])
+    name = " ".join([str(_VERSION), str(source.CHUNK_BYTES), str(recording.resolve()), *changes])
     return cache / f"{hashlib.sha256(name.encode()).hexdigest()[:32]}.events-index.npz"
 
 

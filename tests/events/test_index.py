@@ -52,6 +52,18 @@ def test_a_recording_that_changed_is_indexed_again(path, tmp_path, sample):
     assert open_recording(path, cache=tmp_path / "cache").info()["events"] == 50
 
 
+def test_an_index_of_other_chunks_is_made_again(path, tmp_path, sample, same_events, monkeypatch):
+    t = sample.t.copy()
+    t[100:] -= int(sample.t[100] - sample.t[20])
+    stream = EventStream(t, sample.x, sample.y, sample.on, sample.geometry)
+    write_recording(stream, path)
+    open_recording(path, cache=tmp_path / "cache").info()
+    monkeypatch.setattr(source, "CHUNK_BYTES", 64)
+    mine = list(open_recording(path, cache=tmp_path / "cache").windows(5_000))
+    for a, b in zip(mine, fixed_windows(stream, 5_000), strict=True):
+        same_events(a.stream, b.stream)
+
+
 def test_a_damaged_index_is_made_again(path, tmp_path):
     open_recording(path, cache=tmp_path / "cache").info()
     (index,) = (tmp_path / "cache").iterdir()

@@ -98,7 +98,7 @@ def evt3_events(
 
 
 def _lower_bits_follow(kinds: bytes) -> bool:
-    """Whether every word that sets the upper bits of the time has behind it one that sets the lower ones."""
+    """Whether words that set the lower bits of the time follow those that set the upper ones, one or several."""
     kind = np.frombuffer(kinds, np.uint8)
     high = kind == _HIGH
     return not (high[:-1] > (high | (kind == _LOW))[1:]).any()
