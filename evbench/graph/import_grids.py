@@ -14,6 +14,7 @@ from onnx import helper, numpy_helper
 from evbench.errors import ModelError
 from evbench.graph.import_values import (
     Constant,
+    Decision,
     Open,
     Real,
     Source,
@@ -21,15 +22,14 @@ from evbench.graph.import_values import (
     Unknown,
     Unsupported,
     Value,
-    requantisation,
 )
-from evbench.graph.model import Add, Conv2d, DType, IntegerGraph, Linear, MaxPool2d, Operator, Tensor
+from evbench.graph.model import Add, Conv2d, DType, IntegerGraph, Linear, MaxPool2d, Operator, Rescale, Tensor
 from evbench.graph.validate import output_shape
 
 VIEWS = ("Flatten", "Reshape", "Squeeze", "Unsqueeze", "Identity", "Dropout")
 REMEDY = (
-    "Use Conv (plain or depthwise), Gemm, MatMul, Relu, Clip, Add, MaxPool, GlobalAveragePool and Flatten only, all "
-    "quantised, weights int8 or symmetric, and end the model at its logits"
+    "Use Conv, Gemm, MatMul, Relu, Clip, Add, Concat, MaxPool, AveragePool, GlobalAveragePool, Flatten and a last "
+    "Softmax only, all quantised, weights int8 or symmetric"
 )
 
 
@@ -43,6 +43,7 @@ class GridReader:
         self.tensors: dict[str, Tensor] = {}
         self.operators: dict[str, Operator] = {}  # by output
         self.inputs: list[str] = []
+        self.left_out: list[str] = []  # nodes that firmware leaves to its host
         self.readers = Counter(name for node in graph.node for name in node.input)
         self.readers.update(value.name for value in graph.output)
         self.shapes = {
@@ -97,7 +98,7 @@ class GridReader:
                 return self._emit(found, Tensor(name, found.shape, DType.F32)).tensor
             if isinstance(found, Real):
                 return self._stored_again(found, replace(self.tensors[found.tensor], name=name)).tensor
-            if isinstance(found, Stored):
+            if isinstance(found, Stored | Decision):
                 return found.tensor
             raise Unsupported("it is not computed from quantised values")
         except Unsupported as reason:
@@ -131,6 +132,8 @@ class GridReader:
             return self._stored_again(value, tensor)
         if isinstance(value, Open):
             return self._emit(value, replace(tensor, shape=value.shape))
+        if isinstance(value, Decision):
+            return value
         raise Unsupported("its input is quantised already")
 
     def _on_dequantizelinear(self, node: onnx.NodeProto, inputs: list[Any]) -> Value:
@@ -142,6 +145,8 @@ class GridReader:
         tensor = self._tensor("", (), scale, inputs[2] if len(inputs) > 2 else Constant(np.zeros((), kind)))
         if isinstance(value, Source):
             return Real(self._input(value, tensor).tensor)
+        if isinstance(value, Decision):
+            return value
         if not isinstance(value, Stored):
             raise Unsupported("its input is not quantised")
         self._check_grid(value.tensor, tensor)
@@ -186,8 +191,12 @@ class GridReader:
             self.tensors = _renamed(self.tensors, value.tensor, replace(known, name=tensor.name), tensor.name)
             self.operators = _renamed(self.operators, value.tensor, rectified, tensor.name)
             return Stored(tensor.name)
-        layer = requantisation(value.maker or tensor.name, known, tensor)
-        return self._emit(Open(layer, known.shape, value.limits), replace(tensor, shape=known.shape))
+        name = value.maker or tensor.name
+        if relu:  # on a grid that ends at zero first
+            lowest = replace(tensor, name=f"{tensor.name}.rectified", shape=known.shape, zero_point=0)
+            known = self.tensors[self._emit(Open(Rescale(name, (known.name,), ""), known.shape), lowest).tensor]
+            name = f"{name}.signed"
+        return self._emit(Open(Rescale(name, (known.name,), ""), known.shape), replace(tensor, shape=known.shape))
 
     def _emit(self, value: Open, tensor: Tensor) -> Stored:
         """The operator behind a real value, with its output on the grid of `tensor`."""

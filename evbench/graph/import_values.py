@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from evbench.graph.model import Conv2d, Operator, Tensor
+from evbench.graph.model import Operator, Tensor
 
 SAME_SCALE = 1e-3  # biases whose scale is that of the accumulator up to this share are taken as they are stored
 
@@ -109,11 +109,18 @@ class Open:
 
 
 @dataclass(frozen=True, slots=True)
+class Decision:
+    """What a last Softmax makes of a tensor: order and winner are the tensor's own, so firmware leaves it out."""
+
+    tensor: str
+
+
+@dataclass(frozen=True, slots=True)
 class Unknown:
     """What a node that is not supported would have computed."""
 
 
-Value = Constant | Source | Stored | Real | Open | Unknown
+Value = Constant | Source | Stored | Real | Open | Decision | Unknown
 
 
 def layer_of(
@@ -133,28 +140,6 @@ def layer_of(
         raise Unsupported("its weights reach beyond eight bits around their zero point; make them symmetric or int8")
     scale = np.broadcast_to(weights.scale.reshape(-1), (outputs,)).astype(np.float32)
     return centred.astype(np.int8), scale, _bias(bias, (np.float32(given.scale) * scale).astype(np.float64))
-
-
-def requantisation(name: str, known: Tensor, tensor: Tensor) -> Conv2d:
-    """A convolution of every channel with 1 that brings `known` to the grid of `tensor`.
-
-    DequantizeLinear and QuantizeLinear multiply and divide where a layer multiplies once; a weight scale a few units in
-    the last place beside 1 is looked for that gives the same result for each of the 256 inputs.
-    """
-    if len(known.shape) != 3:
-        raise Unsupported("it changes scale or zero point of a vector")
-    steps = (np.arange(256) - known.zero_point).astype(np.float32)
-    lowest, highest = np.float32(-tensor.zero_point), np.float32(255 - tensor.zero_point)
-    wanted = np.clip(np.rint(steps * np.float32(known.scale) / np.float32(tensor.scale)), lowest, highest)
-    for units in (0, 1, -1, 2, -2, 3, -3, 4, -4):
-        weight = (np.float32(1).view(np.int32) + np.int32(units)).view(np.float32)
-        multiplier = np.float32(known.scale) * weight / np.float32(tensor.scale)
-        if np.array_equal(np.clip(np.rint(steps * multiplier), lowest, highest), wanted):
-            channels = known.shape[0]
-            ones, zeros = np.ones((channels, 1, 1, 1), np.int8), np.zeros(channels, np.int32)
-            scale = np.full(channels, weight, np.float32)
-            return Conv2d(name, (known.name,), "", ones, scale, zeros, (1, 1), (0, 0, 0, 0), channels, False)
-    raise Unsupported("no multiplier changes its scale exactly")
 
 
 def _bias(bias: Constant | None, unit: NDArray[np.float64]) -> NDArray[np.int32]:
@@ -178,8 +163,8 @@ def window_of(
     """Stride and padding (top, left, bottom, right) of a sliding window on an image of `sides`, from its attributes."""
     if len(kernel) != 2 or len(sides) != 2:
         raise Unsupported("only two-dimensional windows are possible")
-    if any(step != 1 for step in about.get("dilations", (1, 1))) or about.get("ceil_mode", 0):
-        raise Unsupported("dilation and rounding up are not possible")
+    if any(step != 1 for step in about.get("dilations", (1, 1))):
+        raise Unsupported("dilation is not possible")
     stride = tuple(about.get("strides", (1, 1)))
     pads = tuple(about.get("pads", (0, 0, 0, 0)))
     where = about.get("auto_pad", "NOTSET")
@@ -189,6 +174,9 @@ def window_of(
         pads = (*less, *more) if where == "SAME_UPPER" else (*more, *less)
     if min(pads) < 0:
         raise Unsupported("padding is negative")
+    rest = [(n + pads[i] + pads[i + 2] - kernel[i]) % stride[i] for i, n in enumerate(sides)]
+    if about.get("ceil_mode", 0) and any(rest):
+        raise Unsupported("rounding its sides up is not possible")
     return (stride[0], stride[1]), (pads[0], pads[1], pads[2], pads[3])
 
 

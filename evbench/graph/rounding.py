@@ -54,7 +54,8 @@ def rounding_point(
             unit = sources[0].scale / (scale * count.astype(np.float64))
             terms = int(np.prod(operator.kernel))
             value = total.astype(np.float64) * unit
-            magnitude = terms * np.float64(np.abs(real_grid(inputs[0], sources[0], scaled=False)).max()) * unit
+            largest = terms * np.float64(np.abs(real_grid(inputs[0], sources[0], scaled=False)).max())
+            magnitude = np.broadcast_to(largest * unit, value.shape)
         case Concat() | Rescale():
             parts = [
                 (stored.astype(np.float64) - tensor.zero_point) * (tensor.scale / scale)

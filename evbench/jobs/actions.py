@@ -91,6 +91,7 @@ def profile_model(
         tell("profile", "running", 0.0, "")
         result = measure(session, fitted.build, opened.graph, windows, on_window)
         result["inputs"] = "recordings" if opened.reads_events else "random"
+        result["left_out"] = opened.graph.metadata.get("left_out", "")
         if curve:
             result["curve"] = curve_of(result, on_curve)
     finally:

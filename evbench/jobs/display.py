@@ -113,8 +113,12 @@ def layers_table(profile: dict[str, Any], model: str = "") -> RenderableType:
         f"flash {size(profile['flash_bytes'])}, RAM {size(profile['ram_bytes'])}, stack {size(profile['stack_bytes'])}"
         + (f" of {size(profile['stack_bound_bytes'])} at most" if "stack_bound_bytes" in profile else "")
     )
-    random = "\nmeasured on random inputs: the model does not say how its input is made from events"
-    return Group(table, Text(summary + random * (profile.get("inputs") == "random")))
+    lines = [summary]
+    if profile.get("inputs") == "random":
+        lines.append("measured on random inputs: the model does not say how its input is made from events")
+    if profile.get("left_out"):
+        lines.append(f"left to the host, behind the logits: {profile['left_out']}")
+    return Group(table, Text("\n".join(lines)))
 
 
 def curve_table(profile: dict[str, Any]) -> RenderableType:
