@@ -70,9 +70,9 @@ class Region(Model):
 
 
 class FlashTool(Model):
-    """How an image is written to the board."""
+    """How an image is written to the board; the emulators "virtual" and "qemu" take it when they start."""
 
-    tool: Literal["openocd", "pyocd", "stm32cubeprogrammer", "st-flash", "virtual"]
+    tool: Literal["openocd", "pyocd", "stm32cubeprogrammer", "st-flash", "virtual", "qemu"]
 
 
 class Link(Model):

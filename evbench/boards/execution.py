@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 
 from evbench.boards.image import LAYER_END, Firmware
 from evbench.boards.session import BoardSession, network_bins
+from evbench.boards.virtual.parts import Counted
 from evbench.boards.virtual.probe import VirtualBoard
 from evbench.graph.model import IntegerGraph, Tensor
 
@@ -73,7 +74,7 @@ class BoardExecution:
             found[input_name] = probe.read(*places[input_name])
             probe.captured()
 
-        probe.set_timed(False)
+        probe.count(Counted.NOTHING)
         probe.capture_at(self._symbols[LAYER_END][0], outputs)
         try:
             for window in batch:
@@ -84,7 +85,7 @@ class BoardExecution:
                 yield found
         finally:
             probe.capture_at(0, [])
-            probe.set_timed(True)
+            probe.count(Counted.CYCLES)
 
     def _places(self, probe: VirtualBoard) -> dict[str, tuple[int, int]]:
         """Address and length of every tensor, from the table in the firmware."""

@@ -30,6 +30,7 @@ from evbench.boards.image import LAYER_END, Firmware
 from evbench.boards.link import ATTEMPTS, Link, LinkDisturbedError
 from evbench.boards.ports import find_port, open_port
 from evbench.boards.profile_run import LayerCycles, ProfileRun, WindowCycles
+from evbench.boards.virtual.parts import Counted
 from evbench.boards.virtual.probe import VirtualBoard, start_board
 from evbench.errors import BoardError
 from evbench.graph.model import IntegerGraph
@@ -136,6 +137,17 @@ class BoardSession:
             return RunResult(tuple(frames), result)
 
         return self._with_window(window, bins, run)
+
+    def count_instructions(self, window: NDArray[np.uint8], bins: int) -> tuple[int, ...] | None:
+        """Instructions per layer on one window, uint8 [C, H, W]; None on a real board, which counts none."""
+        if self.virtual is None:
+            return None
+        self.virtual.count(Counted.INSTRUCTIONS)
+        try:
+            run = self.run_window(window, bins)
+        finally:
+            self.virtual.count(Counted.CYCLES)
+        return tuple(layer.cycles for layer in run.layers)
 
     def run_layer_by_layer(
         self, window: NDArray[np.uint8], bins: int, layers: int, after: Callable[[int], None]

@@ -24,6 +24,7 @@ from evbench.profiles import BoardProfile
 from evbench.resources import resource
 
 RUNTIME = ("ev_main", "ev_server", "ev_link", "ev_counters", "ev_voxel", "ev_background_activity", "ev_memory")
+CORE = "cortex_m7"  # the folder of what ports share
 
 
 @dataclass(frozen=True, slots=True)
@@ -91,7 +92,7 @@ def build_firmware(graph: IntegerGraph, board: BoardProfile, directory: Path) ->
 
 def _port(board: BoardProfile) -> Path:
     ports = resource("firmware") / "ports"
-    known = sorted(path.parent.name for path in ports.glob("*/ev_start.c"))
+    known = sorted(path.parent.name for path in ports.glob("*/ev_machine.c"))
     if board.board.port is None or board.board.port not in known:
         raise BuildError(
             f"There is no firmware port '{board.board.port}'" if board.board.port else "evbench has no firmware for it",
@@ -107,6 +108,7 @@ def _sources(generated: Generated, port: Path) -> list[Path]:
     return [
         *(firmware / "kernels" / f"{kernel}.c" for kernel in generated.kernels),
         *(firmware / "runtime" / f"{name}.c" for name in RUNTIME),
+        *sorted((firmware / "ports" / CORE).glob("*.c")),
         *sorted(port.glob("*.c")),
     ]
 

@@ -36,6 +36,8 @@ enum {
   RATE_UNIT = 1024,  // a rate of misses is sixteenths of a cycle per so many instructions
 };
 
+enum counted { COUNT_NOTHING, COUNT_INSTRUCTIONS, COUNT_CYCLES };
+
 enum sampling_phase { PHASE_OFF, PHASE_MEASURING, PHASE_RESTING, PHASE_WARMING };
 
 enum branch { BRANCH_NONE, BRANCH_CONDITIONAL, BRANCH_RETURN, BRANCH_INDIRECT };
@@ -67,7 +69,7 @@ typedef void (*plan_access_fn)(uint32_t pc, access_plan *plan);
 typedef struct {
   uint64_t cycles, instructions, blocks, mispredictions, instruction_misses, data_misses, data_accesses, edges;
   attention attention;
-  uint32_t timed;
+  uint32_t counted;
   uint32_t phase, layer_end, layer_end_seen;
   uint64_t phase_ends, phase_began, phase_miss_cycles, rate;
   uint32_t previous, previous_end, previous_branch;
@@ -110,7 +112,7 @@ EXPORT void block_timing_init(block_timing *timing, edge_cost_fn edge_cost, stop
   timing->attention = (attention){
       .due = UINT64_MAX, .pending = NOTHING_PENDING, .running = NOTHING_PENDING, .stop = stop, .read_register = read};
   for (uint32_t i = 0; i < MASK_REGISTERS; i++) timing->attention.mask_ids[i] = mask_ids[i];
-  timing->timed = 1;
+  timing->counted = COUNT_CYCLES;
   block_timing_forget(timing);
 }
 
@@ -125,8 +127,9 @@ EXPORT void block_timing_region(block_timing *timing, uint32_t index, uint32_t s
   timing->regions[index] = (region){start, start + size, instruction_miss, data_miss};
 }
 
-EXPORT void block_timing_set_timed(block_timing *timing, uint32_t timed) {
-  timing->timed = timed;
+// What the counter of cycles counts: nothing (0), instructions (1) or cycles (2).
+EXPORT void block_timing_set_counted(block_timing *timing, uint32_t counted) {
+  timing->counted = counted;
   timing->previous = timing->previous_end = NO_ADDRESS;
   timing->previous_branch = BRANCH_NONE;
 }
@@ -174,7 +177,7 @@ EXPORT uint32_t block_timing_take_stopped(block_timing *timing) {
 
 // Lets time pass while no instruction runs.
 EXPORT void block_timing_advance(block_timing *timing, uint64_t cycles) {
-  if (timing->timed) timing->cycles += cycles * CYCLE_FRACTION;
+  if (timing->counted == COUNT_CYCLES) timing->cycles += cycles * CYCLE_FRACTION;
 }
 
 EXPORT uint64_t block_timing_cycles(const block_timing *timing) { return timing->cycles / CYCLE_FRACTION; }
@@ -286,6 +289,20 @@ static int next_phase(block_timing *timing, uint32_t address) {
   return wanted != block_timing_wants_accesses(timing);
 }
 
+// The cycles of a block: its cost after the block before it, what prediction and caches add.
+static void charge(block_timing *timing, const edge *known, uint32_t address, uint32_t size, uint32_t taken) {
+  timing->cycles += known->cost;
+  if (timing->phase == PHASE_RESTING || timing->phase == PHASE_WARMING) {
+    timing->cycles += known->instructions * timing->rate / RATE_UNIT;
+  }
+  if (timing->previous_branch == BRANCH_CONDITIONAL) {
+    predict(timing, timing->previous_end, taken);
+  } else if (timing->previous_branch == BRANCH_INDIRECT) {
+    timing->cycles += INDIRECT_CYCLES * CYCLE_FRACTION;
+  }
+  fetch(timing, address, size);
+}
+
 // UC_HOOK_BLOCK
 EXPORT void block_timing_block(uc_engine *uc, uint64_t where, uint32_t size, void *user) {
   block_timing *timing = user;
@@ -299,7 +316,7 @@ EXPORT void block_timing_block(uc_engine *uc, uint64_t where, uint32_t size, voi
   }
   uint32_t taken = address != timing->previous_end;
   edge *known = 0;
-  if (timing->timed) {
+  if (timing->counted != COUNT_NOTHING) {
     known = find_edge(timing, address, size, taken);
     // An instruction that branches to itself goes on until an interrupt: the core may as well sleep.
     if (address == timing->previous && known->instructions == 1) {
@@ -310,17 +327,12 @@ EXPORT void block_timing_block(uc_engine *uc, uint64_t where, uint32_t size, voi
   }
   timing->blocks++;
   if (!known) return;
-  timing->cycles += known->cost;
   timing->instructions += known->instructions;
-  if (timing->phase == PHASE_RESTING || timing->phase == PHASE_WARMING) {
-    timing->cycles += known->instructions * timing->rate / RATE_UNIT;
+  if (timing->counted == COUNT_INSTRUCTIONS) {
+    timing->cycles += (uint64_t)known->instructions * CYCLE_FRACTION;
+  } else {
+    charge(timing, known, address, size, taken);
   }
-  if (timing->previous_branch == BRANCH_CONDITIONAL) {
-    predict(timing, timing->previous_end, taken);
-  } else if (timing->previous_branch == BRANCH_INDIRECT) {
-    timing->cycles += INDIRECT_CYCLES * CYCLE_FRACTION;
-  }
-  fetch(timing, address, size);
   timing->previous = address;
   timing->previous_end = address + size;
   timing->previous_branch = known->branch;

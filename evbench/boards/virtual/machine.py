@@ -24,7 +24,7 @@ from evbench.boards.virtual.exceptions import THUMB_STATE, Exceptions, Fault
 from evbench.boards.virtual.flash_memory import FlashMemory
 from evbench.boards.virtual.instructions import Instruction, decode
 from evbench.boards.virtual.interrupts import InterruptController
-from evbench.boards.virtual.parts import Chip, Line, MemoryRegion
+from evbench.boards.virtual.parts import Chip, Counted, Line, MemoryRegion
 from evbench.boards.virtual.peripherals import Peripherals
 from evbench.boards.virtual.runtime import Callbacks, Counters, Runtime, Stop
 from evbench.boards.virtual.schedule import Schedule
@@ -210,9 +210,9 @@ class Machine:
     def read_memory(self, address: int, length: int) -> bytes:
         return bytes(self._uc.mem_read(address, length))
 
-    def set_timed(self, timed: bool) -> None:
-        """Switches the timing model; without it firmware runs faster and CYCCNT stands still."""
-        self._runtime.set_timed(timed)
+    def set_counted(self, counted: Counted) -> None:
+        """Chooses what CYCCNT and all clocks count; firmware runs faster when that is nothing."""
+        self._runtime.set_counted(counted)
 
     def set_data_cache(self, modelled: bool, layer_end: int | None = None) -> None:
         """Switches the data-cache pass, in which missed lines cost cycles and the machine is a few times slower.

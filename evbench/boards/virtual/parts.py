@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from enum import StrEnum
 from typing import Protocol
 
 
@@ -17,6 +18,14 @@ class Line(Protocol):
 
     def wake(self) -> None:
         """Ends a wait in `receive`, from another thread."""
+
+
+class Counted(StrEnum):
+    """What the core's counter of cycles counts, in the order of `enum counted` in block_timing.c."""
+
+    NOTHING = "nothing"
+    INSTRUCTIONS = "instructions"
+    CYCLES = "cycles"
 
 
 @dataclass(frozen=True, slots=True)

@@ -16,6 +16,7 @@ from pathlib import Path
 from typing import IO, Any
 
 from evbench.boards.virtual.messages import receive_message, send_message
+from evbench.boards.virtual.parts import Counted
 from evbench.boards.virtual.runtime import build_runtime
 from evbench.errors import BoardError
 from evbench.profiles import BoardProfile
@@ -52,9 +53,9 @@ class VirtualBoard:
         """Reads memory of any kind. Raises BoardError where there is none."""
         return self._request("read", address=address, length=length)[1]
 
-    def set_timed(self, on: bool) -> None:
-        """Switches the timing model. Without it the board runs faster and counts no cycles."""
-        self._request("timed", on=on)
+    def count(self, what: Counted) -> None:
+        """Chooses what the board's counter of cycles counts. With nothing to count the board runs faster."""
+        self._request("count", what=str(what))
 
     def set_data_cache(self, on: bool, layer_end: int | None = None) -> None:
         """Switches the data-cache pass, in which missed lines cost cycles and the board is a few times slower.

@@ -25,7 +25,7 @@ from evbench.boards.virtual.fault_report import fault_report
 from evbench.boards.virtual.flash_memory import FlashMemory
 from evbench.boards.virtual.machine import FLASH_REGIONS, Machine
 from evbench.boards.virtual.messages import receive_message, send_message
-from evbench.boards.virtual.parts import Chip, MemoryRegion
+from evbench.boards.virtual.parts import Chip, Counted, MemoryRegion
 from evbench.errors import BoardError, EvbenchError
 
 _OWNER_CHECK_S = 0.5
@@ -121,8 +121,8 @@ class Probe:
     def do_reset(self, payload: bytes) -> None:
         self._machine.call(self._machine.reset)
 
-    def do_timed(self, payload: bytes, on: bool) -> None:
-        self._machine.call(lambda: self._machine.set_timed(on))
+    def do_count(self, payload: bytes, what: str) -> None:
+        self._machine.call(lambda: self._machine.set_counted(Counted(what)))
 
     def do_data_cache(self, payload: bytes, on: bool, layer_end: int | None) -> None:
         self._machine.call(lambda: self._machine.set_data_cache(on, layer_end))

@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import Any
 
 from evbench.boards.virtual.accesses import AccessPlan
+from evbench.boards.virtual.parts import Counted
 
 _SOURCES = ("block_timing.c", "attention.c", "serial_port.c")
 _EDGE_COST = ctypes.CFUNCTYPE(ctypes.c_uint64, ctypes.c_uint32, ctypes.c_uint32, ctypes.c_uint32, ctypes.c_uint32)
@@ -157,9 +158,9 @@ class Runtime:
         """Drops known costs, predictions and cached lines."""
         self._library.block_timing_forget(self._timing)
 
-    def set_timed(self, timed: bool) -> None:
-        """Switches cycle counting; without it the machine runs faster and CYCCNT stands still."""
-        self._library.block_timing_set_timed(self._timing, int(timed))
+    def set_counted(self, counted: Counted) -> None:
+        """Chooses what CYCCNT and all clocks count."""
+        self._library.block_timing_set_counted(self._timing, list(Counted).index(counted))
 
     def set_accesses(self, plan_access: Callable[[int], AccessPlan], register_ids: Sequence[int]) -> None:
         """Gives the data-cache pass what it needs: plans by address, Unicorn's names of r0 to r15."""

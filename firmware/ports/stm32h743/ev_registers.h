@@ -1,10 +1,8 @@
-/* Registers of the STM32H743 that start-up and the serial port use (RM0433; Cortex-M7 ones from the Armv7-M manual). */
+/* Registers of the STM32H743 that start-up and the serial port use (RM0433). */
 #ifndef EV_REGISTERS_H
 #define EV_REGISTERS_H
 
-#include <stdint.h>
-
-#define EV_REGISTER(address) (*(volatile uint32_t *)(uintptr_t)(address))
+#include "ev_core.h"
 
 #define FLASH_ACR EV_REGISTER(0x52002000)
 
@@ -44,31 +42,5 @@
 #define QUADSPI_DCR EV_REGISTER(0x52005004)
 #define QUADSPI_SR EV_REGISTER(0x52005008)
 #define QUADSPI_CCR EV_REGISTER(0x52005014)
-
-#define DWT_BASE 0xE0001000u
-#define DWT_LAR EV_REGISTER(0xE0001FB0)
-#define DEMCR EV_REGISTER(0xE000EDFC)
-
-#define SCB_VTOR EV_REGISTER(0xE000ED08)
-#define SCB_AIRCR EV_REGISTER(0xE000ED0C)
-#define SCB_CCR EV_REGISTER(0xE000ED14)
-#define SCB_SHCSR EV_REGISTER(0xE000ED24)
-#define SCB_CFSR EV_REGISTER(0xE000ED28)
-#define SCB_HFSR EV_REGISTER(0xE000ED2C)
-#define SCB_MMFAR EV_REGISTER(0xE000ED34)
-#define SCB_BFAR EV_REGISTER(0xE000ED38)
-#define SCB_CCSIDR EV_REGISTER(0xE000ED80)
-#define SCB_CSSELR EV_REGISTER(0xE000ED84)
-#define SCB_ICIALLU EV_REGISTER(0xE000EF50)
-#define SCB_DCISW EV_REGISTER(0xE000EF60)
-
-#define MPU_CTRL EV_REGISTER(0xE000ED94)
-#define MPU_RNR EV_REGISTER(0xE000ED98)
-#define MPU_RBAR EV_REGISTER(0xE000ED9C)
-#define MPU_RASR EV_REGISTER(0xE000EDA0)
-
-static inline void ev_barrier(void) {
-    __asm__ volatile("dsb\n isb" : : : "memory");
-}
 
 #endif

@@ -4,6 +4,8 @@ import struct
 
 from elftools.elf.elffile import ELFFile
 
+from evbench.boards.virtual.parts import Counted
+
 FIRST_LINE_MISSES = 64
 
 
@@ -113,10 +115,16 @@ def test_halting_the_core_again_and_again_changes_neither_results_nor_cycles(mac
 def test_without_timing_results_stay_and_cycles_stand_still(machine):
     board, line = machine
     timed = line.ask(b"w\x08")
-    board.call(lambda: board.set_timed(False))
+    board.call(lambda: board.set_counted(Counted.NOTHING))
     before = board.counters().cycles
     assert line.ask(b"w\x08") == timed
     assert board.counters().cycles == before
+
+
+def test_the_counter_of_cycles_can_count_instructions(machine):
+    board, line = machine
+    board.call(lambda: board.set_counted(Counted.INSTRUCTIONS))
+    assert 4000 <= line.ask(b"l") <= 4010  # a thousand turns of four instructions
 
 
 def test_a_breakpoint_captures_each_layers_output_as_the_layer_ends(machine, exercise):

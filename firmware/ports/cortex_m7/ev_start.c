@@ -1,8 +1,8 @@
 /* From reset to main: vector table, floating point, memory contents, and what a fault does. */
+#include "ev_core.h"
 #include "ev_machine.h"
 #include "ev_memory.h"
 #include "ev_port.h"
-#include "ev_registers.h"
 #include "ev_server.h"
 
 /* From the linker script. */

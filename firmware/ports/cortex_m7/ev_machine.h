@@ -1,4 +1,4 @@
-/* Clocks, caches, memory protection, serial port and external flash of the STM32H743. */
+/* What start-up needs of each machine: its clocks, caches, memory protection and serial port. */
 #ifndef EV_MACHINE_H
 #define EV_MACHINE_H
 
