@@ -90,14 +90,15 @@ def open_qemu(build: Firmware) -> Iterator[BoardSession]:
     if program is None:
         raise BoardError(f"{PROGRAM} is not installed", where="Looked in PATH", remedy=_REMEDY)
     ours, theirs = socket.socketpair()
+    given = theirs.fileno()
     machine = ("-machine", "mps2-an500", "-nodefaults", "-display", "none", "-monitor", "none")
     line = ("-semihosting-config", "enable=on,target=native")
     count = ("-icount", f"shift={_NANOSECONDS_LOG2},sleep=off")
     with tempfile.TemporaryFile() as said:
         process = subprocess.Popen(
             [program, *machine, *line, *count, "-kernel", str(build.elf)],
-            stdin=theirs,
-            stdout=theirs,
+            stdin=given,
+            stdout=given,
             stderr=said,
         )
         theirs.close()

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
+from numpy.typing import NDArray
 
 from evbench.errors import BuildError
 from evbench.graph.activity import with_activity
@@ -68,7 +69,8 @@ class KernelFigure:
     """What one layer cost, and whether its bytes equal the reference's: with float layers those of the same C here.
 
     modelled: whether cycles come from a timing model. data_cache_cycles: how many of the cycles were data-cache misses;
-    None where the board does not tell.
+    None where the board does not tell. instructions_per_mac: as the virtual board counts them,
+    qemu_instructions_per_mac as QEMU does; None on a real board and where QEMU is not installed.
     """
 
     name: str
@@ -81,6 +83,8 @@ class KernelFigure:
     target: float | None
     cmsis_nn: float | None
     equal: bool
+    instructions_per_mac: float | None
+    qemu_instructions_per_mac: float | None
 
     @property
     def meets_target(self) -> bool:
@@ -205,7 +209,26 @@ def _measure(case: KernelCase, profile: BoardProfile, session: BoardSession, cac
         target=case.target,
         cmsis_nn=case.cmsis_nn,
         equal=equal,
+        instructions_per_mac=_per_mac(session.count_instructions(window, 0), index, layer.macs),
+        qemu_instructions_per_mac=_per_mac(_second_opinion(graph, profile, cache, window), index, layer.macs),
     )
+
+
+def _second_opinion(
+    graph: IntegerGraph, profile: BoardProfile, cache: Path, window: NDArray[np.uint8]
+) -> tuple[int, ...] | None:
+    """Instructions per layer as QEMU counts them, with the same toolchain; None where it is not installed."""
+    from evbench.boards.qemu import count_instructions, has_qemu, qemu_profile
+    from evbench.compile.build import build_firmware
+
+    if not has_qemu():
+        return None
+    chosen = qemu_profile().model_copy(update={"toolchain": profile.toolchain})
+    return count_instructions(build_firmware(graph, chosen, cache), graph, window)
+
+
+def _per_mac(counts: tuple[int, ...] | None, index: int, macs: int) -> float | None:
+    return counts[index] / macs if counts else None
 
 
 def kernels_table(figures: Sequence[KernelFigure]) -> Table:
@@ -216,13 +239,17 @@ def kernels_table(figures: Sequence[KernelFigure]) -> Table:
     table = Table(title=f"{word} per multiply-accumulate")
     for heading in ("layer", "compiler"):
         table.add_column(heading)
-    for heading in ("MACs", "cycles", "of them cache misses", "per MAC", "target", "CMSIS-NN", "same bytes"):
+    for heading in ("MACs", "cycles", "of them cache misses", "per MAC", "target", "CMSIS-NN"):
+        table.add_column(heading, justify="right")
+    for heading in ("instructions per MAC", "QEMU's", "same bytes"):
         table.add_column(heading, justify="right")
     for figure in figures:
         misses = "" if figure.data_cache_cycles is None else f"{figure.data_cache_cycles:,}"
         counts = (f"{figure.macs:,}", f"{figure.cycles:,}", misses)
         ratios = (_ratio(figure.cycles_per_mac), _ratio(figure.target), _ratio(figure.cmsis_nn))
-        table.add_row(figure.name, figure.toolchain, *counts, *ratios, "yes" if figure.equal else "no")
+        instructions = (_ratio(figure.instructions_per_mac), _ratio(figure.qemu_instructions_per_mac))
+        same = "yes" if figure.equal else "no"
+        table.add_row(figure.name, figure.toolchain, *counts, *ratios, *instructions, same)
     return table
 
 
