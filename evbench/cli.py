@@ -230,6 +230,15 @@ def bench_network(
         raise typer.Exit(1)
 
 
+@bench.command("timing")
+def bench_timing(as_json: JsonOption = False) -> None:
+    """The virtual board's timing model beside what was measured on silicon, pattern by pattern."""
+    from evbench.jobs import output, timing_bench
+
+    found = timing_bench.measure_timing()
+    output.show(timing_bench.timing_json(found), as_json, lambda _: timing_bench.timing_table(found))
+
+
 @app.command()
 def doctor(as_json: JsonOption = False) -> None:
     """Look whether everything is here; exit code 1 when something needed is missing."""

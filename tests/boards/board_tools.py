@@ -16,8 +16,8 @@ import pytest
 
 from evbench.boards.firmware_file import read_firmware
 from evbench.boards.virtual.flash_memory import FlashMemory
-from evbench.boards.virtual.machine import FLASH_REGIONS, Machine
-from evbench.boards.virtual.parts import Chip, MemoryRegion
+from evbench.boards.virtual.machine import Machine
+from evbench.boards.virtual.parts import FLASH_REGIONS, Chip, MemoryRegion
 from evbench.compile.toolchain import CORTEX_M7
 from evbench.profiles import load_board
 

@@ -9,82 +9,7 @@
 // table. Added here: branch prediction, the instruction cache, the data cache and the wait states behind them.
 // Caches are those of the STM32H743 (RM0433 section 2): 16 KiB each, lines of 32 bytes, instruction cache 2-way, data
 // cache 4-way; lines are replaced least recently used first in the instruction cache, in turn in the data cache.
-#include "attention.h"
-
-enum {
-  EDGE_BITS = 16,
-  EDGE_LIMIT = 3 << (EDGE_BITS - 2),  // the table starts anew when it is three quarters full
-  LINE_BITS = 5,
-  INSTRUCTION_SETS = 256,
-  DATA_SETS = 128,
-  DATA_WAYS = 4,
-  PREDICTOR_ENTRIES = 1024,
-  REGIONS = 8,
-  MISPREDICTION_CYCLES = 7,  // 6 to 8, by how early the flags are set: jnk0le/random doc/cortex_m7.md
-  INDIRECT_CYCLES = 3,       // a target that is not in the instruction itself
-  WRITE_MISS_SHIFT = 2,      // the store buffer hides three quarters of a write miss
-  NO_ADDRESS = 0xFFFFFFFF,
-  PLAN_BITS = 16,
-  NO_REGISTER = 255,
-  PROGRAM_COUNTER = 15,
-  CORE_REGISTERS = 16,
-  // Lengths of the phases of the data-cache pass, in instructions.
-  LAYER_START = 1000000,
-  RESTING = 6000000,
-  WARMING = 200000,
-  MEASURING = 300000,
-  RATE_UNIT = 1024,  // a rate of misses is sixteenths of a cycle per so many instructions
-};
-
-enum counted { COUNT_NOTHING, COUNT_INSTRUCTIONS, COUNT_CYCLES };
-
-enum sampling_phase { PHASE_OFF, PHASE_MEASURING, PHASE_RESTING, PHASE_WARMING };
-
-enum branch { BRANCH_NONE, BRANCH_CONDITIONAL, BRANCH_RETURN, BRANCH_INDIRECT };
-
-typedef struct {
-  uint32_t previous, current;
-  uint32_t cost;  // sixteenths of a cycle
-  uint16_t instructions;
-  uint8_t branch;
-} edge;
-
-// Memory that goes through the caches; costs are cycles per missed line.
-typedef struct {
-  uint32_t start, end, instruction_miss, data_miss;
-} region;
-
-// Which memory an instruction touches: base + (index << shift) + offset, `bytes` long; accesses.py says which.
-typedef struct {
-  uint32_t pc;
-  int32_t offset;
-  uint16_t bytes;
-  uint8_t base, index, shift, write;
-} access_plan;
-
-// Returns cost in sixteenths | instructions << 32 | branch << 48.
-typedef uint64_t (*edge_cost_fn)(uint32_t previous, uint32_t address, uint32_t size, uint32_t taken);
-typedef void (*plan_access_fn)(uint32_t pc, access_plan *plan);
-
-typedef struct {
-  uint64_t cycles, instructions, blocks, mispredictions, instruction_misses, data_misses, data_accesses, edges;
-  attention attention;
-  uint32_t counted;
-  uint32_t phase, layer_end, layer_end_seen;
-  uint64_t phase_ends, phase_began, phase_miss_cycles, rate;
-  uint32_t previous, previous_end, previous_branch;
-  edge_cost_fn edge_cost;
-  plan_access_fn plan_access;
-  int32_t register_ids[CORE_REGISTERS];
-  region regions[REGIONS];
-  uint8_t predictor[PREDICTOR_ENTRIES];
-  uint32_t instruction_lines[INSTRUCTION_SETS][2];
-  uint8_t instruction_victim[INSTRUCTION_SETS];
-  uint32_t data_lines[DATA_SETS][DATA_WAYS];
-  uint8_t data_victim[DATA_SETS], data_filled[DATA_SETS];
-  edge edges_known[1 << EDGE_BITS];
-  access_plan plans[1 << PLAN_BITS];
-} block_timing;
+#include "timing_state.h"
 
 EXPORT uint32_t block_timing_size(void) { return sizeof(block_timing); }
 
@@ -114,12 +39,6 @@ EXPORT void block_timing_init(block_timing *timing, edge_cost_fn edge_cost, stop
   for (uint32_t i = 0; i < MASK_REGISTERS; i++) timing->attention.mask_ids[i] = mask_ids[i];
   timing->counted = COUNT_CYCLES;
   block_timing_forget(timing);
-}
-
-// What the data-cache pass needs: how to learn an instruction's access, and Unicorn's names of r0 to r15.
-EXPORT void block_timing_accesses(block_timing *timing, plan_access_fn plan_access, const int32_t *register_ids) {
-  timing->plan_access = plan_access;
-  for (uint32_t i = 0; i < CORE_REGISTERS; i++) timing->register_ids[i] = register_ids[i];
 }
 
 EXPORT void block_timing_region(block_timing *timing, uint32_t index, uint32_t start, uint32_t size,
@@ -189,14 +108,39 @@ EXPORT void block_timing_counters(const block_timing *timing, uint64_t *out) {
   out[0] /= CYCLE_FRACTION;
 }
 
-static const region *find_region(const block_timing *timing, uint32_t address) {
+// Watches a layer from now on, see watch() below; `start` 0 ends it. What has been counted is forgotten.
+EXPORT void block_timing_watch_layer(block_timing *timing, uint32_t start, uint32_t layer_end, uint32_t layer) {
+  for (uint32_t i = 0; i < 1u << EDGE_BITS; i++) timing->counts[i] = (edge_count){0};
+  timing->watch_start = start;
+  timing->watch_end = layer_end;
+  timing->watched_layer = layer;
+  timing->layer = NO_ADDRESS;
+  timing->watching = timing->end_seen = 0;
+}
+
+// The next pair of blocks that was met while the layer ran, from table index `from` on: previous, current, cost in
+// sixteenths, hits, cycles mispredicted and waited for instruction lines. Returns the index after it, 0 at the end.
+EXPORT uint32_t block_timing_watched(const block_timing *timing, uint32_t from, uint64_t *out) {
+  for (uint32_t i = from; i < 1u << EDGE_BITS; i++) {
+    const edge *known = &timing->edges_known[i];
+    const edge_count *count = &timing->counts[i];
+    if (!count->hits) continue;
+    const uint64_t values[] = {known->previous, known->current,          known->cost,
+                               count->hits,     count->misprediction_cycles, count->line_cycles};
+    for (uint32_t k = 0; k < 6; k++) out[k] = values[k];
+    return i + 1;
+  }
+  return 0;
+}
+
+const region *block_timing_find_region(const block_timing *timing, uint32_t address) {
   for (uint32_t i = 0; i < REGIONS; i++) {
     if (address >= timing->regions[i].start && address < timing->regions[i].end) return &timing->regions[i];
   }
   return 0;
 }
 
-static void fetch_line(block_timing *timing, uint32_t line, uint32_t miss_cycles) {
+static void fetch_line(block_timing *timing, edge_count *count, uint32_t line, uint32_t miss_cycles) {
   uint32_t set = line & (INSTRUCTION_SETS - 1);
   uint32_t *ways = timing->instruction_lines[set];
   if (ways[0] == line) {
@@ -206,13 +150,14 @@ static void fetch_line(block_timing *timing, uint32_t line, uint32_t miss_cycles
   } else {
     timing->instruction_misses++;
     timing->cycles += (uint64_t)miss_cycles * CYCLE_FRACTION;
+    count->line_cycles += miss_cycles;
     uint8_t victim = timing->instruction_victim[set];
     ways[victim] = line;
     timing->instruction_victim[set] = !victim;
   }
 }
 
-static void fetch(block_timing *timing, uint32_t address, uint32_t size) {
+static void fetch(block_timing *timing, edge_count *count, uint32_t address, uint32_t size) {
   uint32_t first = address >> LINE_BITS, last = (address + size - 1) >> LINE_BITS;
   for (uint32_t line = first; line <= last; line++) {
     uint32_t *ways = timing->instruction_lines[line & (INSTRUCTION_SETS - 1)];
@@ -220,17 +165,18 @@ static void fetch(block_timing *timing, uint32_t address, uint32_t size) {
       timing->instruction_victim[line & (INSTRUCTION_SETS - 1)] = 1;
       continue;
     }
-    const region *where = find_region(timing, line << LINE_BITS);
-    if (where) fetch_line(timing, line, where->instruction_miss);
+    const region *where = block_timing_find_region(timing, line << LINE_BITS);
+    if (where) fetch_line(timing, count, line, where->instruction_miss);
   }
 }
 
 // A two-bit counter per branch address, 0 and 1 predicting "not taken".
-static void predict(block_timing *timing, uint32_t branch_end, uint32_t taken) {
+static void predict(block_timing *timing, edge_count *count, uint32_t branch_end, uint32_t taken) {
   uint8_t *state = &timing->predictor[(branch_end >> 1) & (PREDICTOR_ENTRIES - 1)];
   if ((*state >= 2) != taken) {
     timing->mispredictions++;
-    timing->cycles += MISPREDICTION_CYCLES * CYCLE_FRACTION;
+    timing->cycles += timing->previous_misprediction * CYCLE_FRACTION;
+    count->misprediction_cycles += timing->previous_misprediction;
   }
   if (taken && *state < 3) (*state)++;
   if (!taken && *state > 0) (*state)--;
@@ -248,7 +194,12 @@ static edge *find_edge(block_timing *timing, uint32_t address, uint32_t size, ui
       }
       uint64_t cost = timing->edge_cost(timing->previous, address, size, taken);
       uint16_t instructions = (uint16_t)(cost >> 32);
-      *found = (edge){timing->previous, address, (uint32_t)cost, instructions ? instructions : 1, (uint8_t)(cost >> 48)};
+      *found = (edge){.previous = timing->previous,
+                      .current = address,
+                      .cost = (uint32_t)cost,
+                      .instructions = instructions ? instructions : 1,
+                      .branch = (uint8_t)(cost >> 48),
+                      .misprediction = (uint8_t)(cost >> 56)};
       timing->edges++;
       return found;
     }
@@ -291,16 +242,29 @@ static int next_phase(block_timing *timing, uint32_t address) {
 
 // The cycles of a block: its cost after the block before it, what prediction and caches add.
 static void charge(block_timing *timing, const edge *known, uint32_t address, uint32_t size, uint32_t taken) {
+  edge_count *count = timing->watching ? &timing->counts[known - timing->edges_known] : &timing->unwatched;
+  count->hits++;
   timing->cycles += known->cost;
   if (timing->phase == PHASE_RESTING || timing->phase == PHASE_WARMING) {
     timing->cycles += known->instructions * timing->rate / RATE_UNIT;
   }
   if (timing->previous_branch == BRANCH_CONDITIONAL) {
-    predict(timing, timing->previous_end, taken);
+    predict(timing, count, timing->previous_end, taken);
   } else if (timing->previous_branch == BRANCH_INDIRECT) {
     timing->cycles += INDIRECT_CYCLES * CYCLE_FRACTION;
   }
-  fetch(timing, address, size);
+  fetch(timing, count, address, size);
+}
+
+// Watches one layer: from the (layer)th arrival at `watch_end` after `watch_start`, or from there, to the next.
+static void watch(block_timing *timing, uint32_t address) {
+  if (address == timing->watch_start) {
+    timing->layer = 0;
+  } else if (address == timing->watch_end && !timing->end_seen) {
+    timing->layer++;
+  }
+  timing->end_seen = address == timing->watch_end;
+  timing->watching = timing->layer == timing->watched_layer;
 }
 
 // UC_HOOK_BLOCK
@@ -327,6 +291,7 @@ EXPORT void block_timing_block(uc_engine *uc, uint64_t where, uint32_t size, voi
   }
   timing->blocks++;
   if (!known) return;
+  if (timing->watch_start) watch(timing, address);
   timing->instructions += known->instructions;
   if (timing->counted == COUNT_INSTRUCTIONS) {
     timing->cycles += (uint64_t)known->instructions * CYCLE_FRACTION;
@@ -336,49 +301,5 @@ EXPORT void block_timing_block(uc_engine *uc, uint64_t where, uint32_t size, voi
   timing->previous = address;
   timing->previous_end = address + size;
   timing->previous_branch = known->branch;
-}
-
-static void touch(block_timing *timing, uint32_t line, uint32_t write) {
-  uint32_t set = line & (DATA_SETS - 1);
-  uint32_t *ways = timing->data_lines[set];
-  timing->data_accesses++;
-  for (uint32_t way = 0; way < DATA_WAYS; way++) {
-    if (ways[way] == line) return;
-  }
-  const region *from = find_region(timing, line << LINE_BITS);
-  if (!from || !from->data_miss) return;
-  timing->data_misses++;
-  uint8_t victim = timing->data_victim[set];
-  ways[victim] = line;
-  timing->data_victim[set] = (victim + 1) & (DATA_WAYS - 1);
-  if (timing->data_filled[set] < DATA_WAYS) {
-    timing->data_filled[set]++;
-    return;
-  }
-  if (timing->phase != PHASE_MEASURING) return;
-  uint64_t cost = (uint64_t)from->data_miss * CYCLE_FRACTION;
-  if (write) cost >>= WRITE_MISS_SHIFT;
-  timing->phase_miss_cycles += cost;
-  timing->cycles += cost;
-}
-
-static uint32_t core_register(const block_timing *timing, uc_engine *uc, uint32_t number) {
-  uint32_t value = 0;
-  timing->attention.read_register(uc, timing->register_ids[number], &value);
-  return value;
-}
-
-// UC_HOOK_CODE, in the data-cache pass only
-EXPORT void block_timing_instruction(uc_engine *uc, uint64_t where, uint32_t size, void *user) {
-  (void)size;
-  block_timing *timing = user;
-  uint32_t pc = (uint32_t)where;
-  access_plan *plan = &timing->plans[(pc >> 1) & ((1u << PLAN_BITS) - 1)];
-  if (plan->pc != pc) timing->plan_access(pc, plan);
-  if (!plan->bytes) return;
-  uint32_t address = (uint32_t)plan->offset;
-  address += plan->base == PROGRAM_COUNTER ? (pc + 4) & ~3u : core_register(timing, uc, plan->base);
-  if (plan->index != NO_REGISTER) address += core_register(timing, uc, plan->index) << plan->shift;
-  uint32_t last = (address + plan->bytes - 1) >> LINE_BITS;
-  for (uint32_t line = address >> LINE_BITS; line <= last; line++) touch(timing, line, plan->write);
+  timing->previous_misprediction = known->misprediction;
 }

@@ -19,8 +19,10 @@ FLAGS: int = arm.ARM_REG_CPSR
 
 DIVIDE_CYCLES = 8
 """Issue cycles of sdiv and udiv for typical operands; the divider stops early, so this is an average."""
-FP_DIVIDE_CYCLES = 16
-"""Issue cycles of vdiv.f32 and vsqrt.f32, which lock the pipeline."""
+_FLOAT_CYCLES = {"vdiv": 16, "vsqrt": 14}
+_DOUBLE_CYCLES = {"vmul": 5, "vnmul": 5, "vdiv": 30, "vsqrt": 30}
+_DOUBLE_MAC_CYCLES = 7
+"""Issue cycles of floating-point instructions that lock the pipeline."""
 BARRIER_CYCLES = 4
 SYSTEM_REGISTER_CYCLES = 2
 
@@ -51,6 +53,7 @@ class Unit(Enum):
     MULTIPLE = "multiple"
     FLOAT = "float"
     FLOAT_MAC = "float-mac"
+    FLOAT_MOVE = "float-move"
     BRANCH = "branch"
     IT = "it"
 
@@ -70,6 +73,8 @@ class Instruction:
 
     `needs` are (register, stage) pairs, `results` computed registers, `loaded` registers filled from memory in order,
     `updated_base` address registers written back. `offset` is the byte offset from `base`, None when it is a register.
+    `shadowed_by_float_mac` and `older_after_float_mac`: bound by the rules float-mac-shadow and float-mac-slot;
+    `to_core`: moves a floating-point register to a core register.
     """
 
     name: str
@@ -85,6 +90,14 @@ class Instruction:
     shifts_operand: bool = False
     early_capable: bool = False
     branch: Branch = Branch.NONE
+    shadowed_by_float_mac: bool = False
+    older_after_float_mac: bool = False
+    to_core: bool = False
+
+    @property
+    def reads_flags(self) -> bool:
+        """Whether a branch depends on the flags."""
+        return self.branch is Branch.CONDITIONAL and self.name not in ("cbz", "cbnz")
 
     @property
     def written(self) -> frozenset[int]:
@@ -111,7 +124,7 @@ _PARALLEL = _names(
 )
 _SHIFTS = _names("lsl lsr asr ror rrx")
 _EARLY_ALU = _names("add sub mov addw subw movw movt adr cmp")
-_WORD_LOADS = _names("ldr ldrex")
+_WORD_LOADS = _names("ldr ldrex pld")
 _NARROW_LOADS = _names("ldrb ldrsb ldrh ldrsh ldrexb ldrexh ldrt ldrbt")
 _STORES = _names("str strb strh strex")
 _LOAD_MULTIPLE = _names("pop ldm ldmdb ldmia")
@@ -136,8 +149,12 @@ def decode(code: bytes, address: int) -> list[Instruction]:
 
 def _instruction(raw: Any) -> Instruction:
     name = decoder().insn_name(raw.id) if raw.id else raw.mnemonic.split(".")[0]
+    if raw.mnemonic.startswith("movw"):
+        name = "movw"  # Capstone calls it mov, whose constants go through the shifter
     read, written = (_single_registers(registers) for registers in raw.regs_access())
     read = [register for register in read if register != arm.ARM_REG_PC]
+    if raw.update_flags and FLAGS not in written:  # Capstone leaves them out of some 16-bit encodings
+        written = [*written, FLAGS]
     fields: dict[str, Any] = {"name": name, "text": f"{raw.mnemonic} {raw.op_str}".strip()}
     fields["branch"] = _branch(raw, name, written)
     if name in _BRANCHES:
@@ -209,10 +226,13 @@ def _multiple_fields(raw: Any, name: str) -> dict[str, Any]:
 
 
 def _float_fields(raw: Any, name: str, read: list[int], written: list[int]) -> dict[str, Any]:
+    double_precision = raw.mnemonic.endswith(".f64")
     if name in ("vldr", "vstr"):
         fields = _address_fields(raw)
         data = tuple(_single_registers(_registers(raw)[:1]))
-        double = {"unit": Unit.MULTIPLE, "cycles": 1} if len(data) == 2 else {}
+        double: dict[str, Any] = {"older_after_float_mac": True}
+        if len(data) == 2:
+            double = {"unit": Unit.MULTIPLE, "cycles": 1, "shadowed_by_float_mac": True}
         if name == "vldr":
             return fields | {"unit": Unit.LOAD, "loaded": data} | double
         return fields | {"unit": Unit.STORE, "needs": (*fields["needs"], *((r, Stage.STORE) for r in data))} | double
@@ -221,7 +241,7 @@ def _float_fields(raw: Any, name: str, read: list[int], written: list[int]) -> d
         registers = _registers(raw)
         base, listed = (arm.ARM_REG_SP, registers) if pushes else (registers[0], registers[1:])
         singles = tuple(_single_registers(listed))
-        fields = {"unit": Unit.MULTIPLE, "cycles": max(1, (len(singles) + 1) // 2)}
+        fields = {"unit": Unit.MULTIPLE, "cycles": max(1, (len(singles) + 1) // 2), "shadowed_by_float_mac": True}
         address = ((base, Stage.ADDRESS),)
         if name in ("vpop", "vldmia", "vldmdb"):
             return fields | {"needs": address, "loaded": singles}
@@ -231,10 +251,17 @@ def _float_fields(raw: Any, name: str, read: list[int], written: list[int]) -> d
         accumulator = _single_registers(registers[:1])
         needs = [(r, Stage.FLOAT_ACCUMULATE) for r in accumulator]
         needs += [(r, Stage.FLOAT) for r in _single_registers(registers[1:])]
-        return {"unit": Unit.FLOAT_MAC, "needs": tuple(needs), "results": tuple(written)}
-    cycles = FP_DIVIDE_CYCLES if name in ("vdiv", "vsqrt") else 1
+        cycles = _DOUBLE_MAC_CYCLES if double_precision else 1
+        return {"unit": Unit.FLOAT_MAC, "needs": tuple(needs), "results": tuple(written), "cycles": cycles}
     needs = [(r, Stage.FLOAT) for r in read]
-    return {"unit": Unit.FLOAT, "needs": tuple(needs), "results": tuple(written), "cycles": cycles}
+    fields = {"needs": tuple(needs), "results": tuple(written)}
+    if name == "vmov":
+        to_core = any(arm.ARM_REG_R0 <= r <= arm.ARM_REG_R12 for r in written)
+        constant = any(operand.type in (arm.ARM_OP_FP, arm.ARM_OP_IMM) for operand in raw.operands)
+        limits = {"shadowed_by_float_mac": constant, "older_after_float_mac": not constant}
+        return fields | limits | {"unit": Unit.FLOAT_MOVE, "to_core": to_core}
+    cycles = (_DOUBLE_CYCLES if double_precision else _FLOAT_CYCLES).get(name, 1)
+    return fields | {"unit": Unit.FLOAT, "cycles": cycles, "shadowed_by_float_mac": name == "vadd"}
 
 
 def _arithmetic_fields(raw: Any, name: str, read: list[int], written: list[int]) -> dict[str, Any]:

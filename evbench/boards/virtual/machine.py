@@ -24,25 +24,26 @@ from evbench.boards.virtual.exceptions import THUMB_STATE, Exceptions, Fault
 from evbench.boards.virtual.flash_memory import FlashMemory
 from evbench.boards.virtual.instructions import Instruction, decode
 from evbench.boards.virtual.interrupts import InterruptController
-from evbench.boards.virtual.parts import Chip, Counted, Line, MemoryRegion
+from evbench.boards.virtual.parts import (
+    FLASH_DATA_MISS,
+    FLASH_INSTRUCTION_MISS,
+    FLASH_REGIONS,
+    SRAM_MISS,
+    Chip,
+    Counted,
+    Line,
+    MemoryRegion,
+)
 from evbench.boards.virtual.peripherals import Peripherals
 from evbench.boards.virtual.runtime import Callbacks, Counters, Runtime, Stop
 from evbench.boards.virtual.schedule import Schedule
 from evbench.boards.virtual.stm32h7 import REGISTERS, serial_port
 from evbench.boards.virtual.system_control import SystemControl
-from evbench.boards.virtual.timing import block_branch, edge_cost
+from evbench.boards.virtual.timing import block_branch, issue_block, misprediction_cycles
 
 unicorn: Any = untyped_unicorn  # its own annotations are too incomplete to check against
 
 CYCLE_FRACTION = 16
-FLASH_REGIONS = ("flash", "qspi")
-FLASH_INSTRUCTION_MISS = 20
-FLASH_DATA_MISS = 24
-"""Core cycles to fill a cache line from internal flash: 4 wait states at a 240 MHz bus, through the AXI matrix
-(calibrated on the MLPerf Tiny firmware named in the design note)."""
-SRAM_MISS = 16
-"""Core cycles to fill a cache line from AXI SRAM or SRAM1-3."""
-
 _DWT_PAGE = 0xE0001000
 _PAGE_BYTES = 0x1000
 _NOWHERE = 0xFFFFFFFF
@@ -199,6 +200,15 @@ class Machine:
         self._runtime.forget()
         self._uc.ctl_flush_tb()
 
+    def watch_layer(self, start: int, layer_end: int, layer: int) -> None:
+        """Watches which blocks run in a layer; start and layer_end are functions of the firmware, start 0 ends it."""
+        self._runtime.watch_layer(start & ~1, layer_end & ~1, layer)
+
+    def watched(self) -> list[list[int]]:
+        """The pairs of blocks met while the layer ran: as `Runtime.watched`, and the second one's size in bytes."""
+        sizes = dict(self._blocks.keys())
+        return [[*pair, sizes[pair[1]]] for pair in self._runtime.watched()]
+
     def write_memory(self, address: int, data: bytes) -> None:
         """Writes memory of any kind, flash too, as a debug probe that loads an image does."""
         for region in self._flash.values():
@@ -340,8 +350,9 @@ class Machine:
             if block is None:
                 block = self._blocks[key] = decode(bytes(self._uc.mem_read(address, size)), address)
             self._last_at[address] = block
-            cost = edge_cost(self._last_at.get(previous, ()), block, bool(taken))
-            return round(cost * CYCLE_FRACTION) | len(block) << 32 | block_branch(block) << 48
+            cost, issues = issue_block(self._last_at.get(previous, ()), block, bool(taken))
+            ending = block_branch(block) | misprediction_cycles(block, issues) << 8
+            return round(cost * CYCLE_FRACTION) | len(block) << 32 | ending << 48
         except Exception as error:
             self._stop_with(error)
             return 1 << 32

@@ -6,6 +6,14 @@ from dataclasses import dataclass
 from enum import StrEnum
 from typing import Protocol
 
+FLASH_REGIONS = ("flash", "qspi")
+FLASH_INSTRUCTION_MISS = 20
+FLASH_DATA_MISS = 24
+"""Core cycles to fill a cache line from internal flash: 4 wait states at a 240 MHz bus, through the AXI matrix
+(calibrated on the MLPerf Tiny firmware named in the design note)."""
+SRAM_MISS = 16
+"""Core cycles to fill a cache line from AXI SRAM or SRAM1-3."""
+
 
 class Line(Protocol):
     """The far end of the serial port."""

@@ -64,6 +64,17 @@ class VirtualBoard:
         """
         self._request("data_cache", on=on, layer_end=layer_end)
 
+    def watch_layer(self, start: int, layer_end: int, layer: int) -> None:
+        """Watches which blocks run in a layer, between the functions where a network starts and a layer ends; start 0
+        ends it."""
+        self._request("watch_layer", start=start, layer_end=layer_end, layer=layer)
+
+    def watched(self) -> list[list[int]]:
+        """Pairs of blocks met while the layer ran: addresses of both, cost in sixteenths of a cycle, how often, cycles
+        mispredicted, cycles waited for instruction lines, the second one's size in bytes."""
+        pairs: list[list[int]] = self._request("watched")[0]["pairs"]
+        return pairs
+
     def capture_at(self, address: int, outputs: Sequence[tuple[int, int]]) -> None:
         """Sets a breakpoint at a function called with a layer index, which saves that layer's (address, length)."""
         self._request("capture", address=address, outputs=list(outputs))

@@ -23,9 +23,9 @@ from evbench.boards.firmware_file import read_firmware
 from evbench.boards.virtual.exceptions import Fault
 from evbench.boards.virtual.fault_report import fault_report
 from evbench.boards.virtual.flash_memory import FlashMemory
-from evbench.boards.virtual.machine import FLASH_REGIONS, Machine
+from evbench.boards.virtual.machine import Machine
 from evbench.boards.virtual.messages import receive_message, send_message
-from evbench.boards.virtual.parts import Chip, Counted, MemoryRegion
+from evbench.boards.virtual.parts import FLASH_REGIONS, Chip, Counted, MemoryRegion
 from evbench.errors import BoardError, EvbenchError
 
 _OWNER_CHECK_S = 0.5
@@ -123,6 +123,12 @@ class Probe:
 
     def do_count(self, payload: bytes, what: str) -> None:
         self._machine.call(lambda: self._machine.set_counted(Counted(what)))
+
+    def do_watch_layer(self, payload: bytes, start: int, layer_end: int, layer: int) -> None:
+        self._machine.call(lambda: self._machine.watch_layer(start, layer_end, layer))
+
+    def do_watched(self, payload: bytes) -> dict[str, Any]:
+        return {"pairs": self._machine.call(self._machine.watched)}
 
     def do_data_cache(self, payload: bytes, on: bool, layer_end: int | None) -> None:
         self._machine.call(lambda: self._machine.set_data_cache(on, layer_end))

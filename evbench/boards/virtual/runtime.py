@@ -16,7 +16,7 @@ from typing import Any
 from evbench.boards.virtual.accesses import AccessPlan
 from evbench.boards.virtual.parts import Counted
 
-_SOURCES = ("block_timing.c", "attention.c", "serial_port.c")
+_SOURCES = ("block_timing.c", "data_cache.c", "attention.c", "serial_port.c")
 _EDGE_COST = ctypes.CFUNCTYPE(ctypes.c_uint64, ctypes.c_uint32, ctypes.c_uint32, ctypes.c_uint32, ctypes.c_uint32)
 _PLAN_ACCESS = ctypes.CFUNCTYPE(None, ctypes.c_uint32, ctypes.POINTER(AccessPlan))
 _EXCHANGE = ctypes.CFUNCTYPE(None, ctypes.c_uint32)
@@ -75,9 +75,9 @@ class Callbacks:
     """What the C side asks of Python.
 
     edge_cost(previous, address, size, taken) prices a block when a pair of blocks is met first, in sixteenths of a
-    cycle | instructions << 32 | branch kind << 48. exchange(idle) moves bytes over the serial line. changed(): the
-    port's interrupt may have changed. read_other(address, size) and write_other(address, size, value): the registers
-    beside the port's.
+    cycle | instructions << 32 | branch kind << 48 | cycles of a wrong prediction << 56. exchange(idle) moves bytes over
+    the serial line. changed(): the port's interrupt may have changed. read_other(address, size) and
+    write_other(address, size, value): the registers beside the port's.
     """
 
     edge_cost: Callable[[int, int, int, int], int]
@@ -189,6 +189,21 @@ class Runtime:
         interrupt code of priority `running` (attention.h)."""
         moment = ctypes.c_uint64(min(due, _LATEST))
         self._library.block_timing_watch(self._timing, moment, pending, running, group_mask)
+
+    def watch_layer(self, start: int, layer_end: int, layer: int) -> None:
+        """Watches which blocks run in a layer: from the layer'th arrival at `layer_end` after one at `start`, or from
+        there for layer 0, to the next. start: 0 to end it."""
+        self._library.block_timing_watch_layer(self._timing, start, layer_end, layer)
+
+    def watched(self) -> list[tuple[int, int, int, int, int, int]]:
+        """Pairs of blocks met while the layer ran: addresses of both, cost in sixteenths of a cycle, how often, cycles
+        mispredicted, cycles waited for instruction lines."""
+        values, found = (ctypes.c_uint64 * 6)(), []
+        index = self._library.block_timing_watched(self._timing, 0, values)
+        while index:
+            found.append(tuple(values))
+            index = self._library.block_timing_watched(self._timing, index, values)
+        return found
 
     def take_stop(self) -> Stop:
         """Why the C side stopped the machine since the last call."""

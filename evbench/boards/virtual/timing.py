@@ -1,69 +1,44 @@
 """What a basic block costs on a Cortex-M7: a dual-issue, in-order scoreboard over decoded instructions.
 
-Rules and latencies follow "pipeline cycle test" of github.com/jnk0le/random (doc/cortex_m7.md, measured on an
-STM32H743) and quinapalus.com/cm7cycles.html (STM32H730). Bank conflicts that only run-time addresses decide are charged
-their expected value; store-buffer stalls and unaligned accesses are not modelled.
+The rules are in `rules`. Store-buffer stalls and unaligned accesses are not modelled.
 """
 
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 
+from evbench.boards.virtual import rules
 from evbench.boards.virtual.instructions import FLAGS, Branch, Instruction, Stage, Unit
 
-UNKNOWN_BANK_CONFLICT = 0.5
-"""Expected cycles lost by two paired loads whose addresses may fall into one memory bank (one time in two)."""
-
-# Cycles after issue at which a result can be consumed, by Stage:
-#                LATE EARLY ADDRESS MULTIPLY ACCUMULATE STORE FLOAT FLOAT_ACCUMULATE
-_Latency = tuple[int, int, int, int, int, int, int, int]
-_WORD_LOADED: _Latency = (1, 2, 2, 2, 1, 0, 1, 3)
-_NARROW_LOADED: _Latency = (2, 3, 3, 2, 1, 0, 2, 3)
-_BASE_UPDATED: _Latency = (1, 2, 1, 1, 0, 0, 1, 1)
-_MULTIPLIED: _Latency = (2, 3, 3, 2, 1, 1, 2, 2)
-_FLOAT_RESULT: _Latency = (3, 3, 3, 3, 3, 1, 3, 3)
-_FLOAT_MAC_RESULT: _Latency = (5, 5, 5, 5, 5, 3, 5, 3)
-_LATE_RESULT: _Latency = (1, 2, 2, 1, 0, 0, 1, 1)
-_EARLY_RESULT: _Latency = (0, 1, 1, 0, 0, 0, 1, 1)
-_SHIFT_RESULT: _Latency = (1, 1, 2, 1, 0, 0, 1, 1)
-_FLAGS_RESULT: _Latency = (1, 2, 2, 1, 1, 1, 1, 1)
-_LINK_RESULT: _Latency = (1, 1, 1, 1, 0, 0, 1, 1)
-
-_LOADS = (Unit.LOAD, Unit.LOAD_NARROW)
-_MEMORY = (*_LOADS, Unit.STORE)
-_FLOATS = (Unit.FLOAT, Unit.FLOAT_MAC)
+_EARLY_FLAGS_CYCLES = 3
+"""How long before a branch its flags must be set for the cheaper misprediction."""
 
 
-def known_banks(older: Instruction, younger: Instruction) -> bool:
-    """Whether the word banks of two loads can be compared from the code alone: same base, constant offsets."""
-    same_base = older.base is not None and older.base == younger.base and not older.updated_base
-    return same_base and older.offset is not None and younger.offset is not None
+@dataclass(frozen=True, slots=True)
+class Issue:
+    """How an instruction was issued.
+
+    cycle: when; younger: in the second slot of its pair; waits: cycles that passed without issuing anything before it,
+    or that the pair took longer; rule: the name of the rule that kept it from the slot before, or made it wait; empty
+    when it went with the older instruction or began a cycle of its own as a matter of course. register: what it waited
+    for, 0 for nothing.
+    """
+
+    instruction: Instruction
+    cycle: float
+    younger: bool
+    waits: float = 0.0
+    rule: str = ""
+    register: int = 0
 
 
-def can_pair(older: Instruction, younger: Instruction) -> bool:
-    """Whether two neighbouring instructions without a data hazard issue in one cycle."""
-    units = (older.unit, younger.unit)
-    if Unit.MULTIPLE in units or older.cycles > 1 or younger.cycles > 1:
-        return False
-    if younger.unit is Unit.DSP:
-        return False
-    if units in ((Unit.MAC, Unit.MAC), (Unit.STORE, Unit.STORE), (Unit.BRANCH, Unit.BRANCH)):
-        return False
-    if Unit.MAC in units and Unit.STORE in units:
-        return False
-    if older.shifts_operand and younger.shifts_operand:
-        return False
-    if all(unit in _FLOATS for unit in units):
-        return False
-    if Unit.FLOAT_MAC in units and any(unit in _MEMORY for unit in units):
-        return False
-    if older.written & younger.written:
-        return False
-    if all(unit in _LOADS for unit in units) and known_banks(older, younger):
-        assert older.offset is not None
-        assert younger.offset is not None
-        return bool(((older.offset ^ younger.offset) >> 2) & 1)
-    return True
+@dataclass(frozen=True, slots=True)
+class _Ready:
+    """When a register can be consumed, by Stage, and the name of the rule that says so."""
+
+    cycles: tuple[float, ...]
+    rule: str
 
 
 class Scoreboard:
@@ -72,83 +47,127 @@ class Scoreboard:
     def __init__(self) -> None:
         self.cycle = 0.0
         self._waiting: Instruction | None = None
-        self._ready: dict[int, tuple[float, ...]] = {}
+        self._ready: dict[int, _Ready] = {}
+        self._float_mac = -float("inf")
+        self._taken = False
 
     @property
     def end(self) -> float:
         """The cycle at which the next instruction could issue at the earliest, were it not paired."""
         return self.cycle + (self._waiting is not None)
 
-    def close(self) -> None:
-        """Ends the pair under way: what follows a taken branch starts a new one."""
+    def close(self, *, taken: bool = False) -> None:
+        """Ends the pair under way; taken: because a branch leads elsewhere."""
+        self._taken = taken and self._waiting is not None
         self.cycle, self._waiting = self.end, None
 
-    def issue(self, instruction: Instruction) -> float:
-        """Issues one instruction; returns its cycle."""
-        earliest = max((self._ready[r][stage] for r, stage in instruction.needs if r in self._ready), default=0.0)
+    def issue(self, instruction: Instruction) -> Issue:
+        """Issues one instruction."""
+        earliest, blame, register = self._earliest(instruction)
         older = self._waiting
-        paired = older is not None and earliest <= self.cycle and can_pair(older, instruction)
-        if paired and older is not None:
-            at = self.cycle
-            if older.unit in _LOADS and instruction.unit in _LOADS and not known_banks(older, instruction):
-                self.cycle += UNKNOWN_BANK_CONFLICT
-            self.cycle, self._waiting = self.cycle + 1, None
+        lost = ""
+        if older is not None:
+            lost = blame if earliest > self.cycle else self._unpaired(older, instruction)
+        elif self._taken:
+            lost = "taken-branch"
+        self._taken = False
+        if older is not None and not lost:
+            issued = self._pair(older, instruction)
         else:
             self.close()
-            self.cycle = at = max(self.cycle, earliest)
+            natural = self.cycle
+            self.cycle = at = max(natural, earliest)
+            waits = at - natural
+            rule = blame if waits else lost
+            issued = Issue(instruction, at, False, waits, rule, register if rule == blame else 0)
             if instruction.cycles > 1:
                 self.cycle += instruction.cycles
             else:
                 self._waiting = instruction
-        self._finish(instruction, at, younger=paired)
-        return at
+        self._finish(instruction, issued.cycle, younger=issued.younger)
+        return issued
+
+    def _pair(self, older: Instruction, instruction: Instruction) -> Issue:
+        at, extra, rule = self.cycle, 0.0, ""
+        if rules.both_load(older, instruction) and not rules.known_banks(older, instruction):
+            extra, rule = rules.UNKNOWN_BANK.cycles, rules.UNKNOWN_BANK.name
+        self.cycle, self._waiting = at + 1 + extra, None
+        return Issue(instruction, at, True, extra, rule)
+
+    def _earliest(self, instruction: Instruction) -> tuple[float, str, int]:
+        """The cycle from which all operands are there, the rule behind the last of them, and its register."""
+        last: tuple[float, str, int] = (0.0, "", 0)
+        for register, stage in instruction.needs:
+            ready = self._ready.get(register)
+            if ready is not None and ready.cycles[stage] > last[0]:
+                last = (ready.cycles[stage], ready.rule, register)
+        shadow = self._float_mac + rules.FLOAT_MAC_SHADOW.cycles
+        if instruction.shadowed_by_float_mac and shadow > last[0]:
+            return shadow, rules.FLOAT_MAC_SHADOW.name, 0
+        return last
+
+    def _unpaired(self, older: Instruction, instruction: Instruction) -> str:
+        """The name of the rule that keeps an instruction from going with the older one; empty when it may."""
+        rule = rules.pairing_rule(older, instruction)
+        if rule is not None:
+            return rule.name
+        in_slot = self.cycle < self._float_mac + rules.FLOAT_MAC_SLOT.cycles
+        return rules.FLOAT_MAC_SLOT.name if in_slot and instruction.older_after_float_mac else ""
 
     def _finish(self, instruction: Instruction, at: float, younger: bool) -> None:
+        if instruction.unit is Unit.FLOAT_MAC:
+            self._float_mac = at
         for register in instruction.updated_base:
-            self._set(register, at, _BASE_UPDATED)
-        narrow = instruction.unit is Unit.LOAD_NARROW
+            self._set(register, at, rules.BASE_UPDATED)
+        loaded = rules.NARROW_LOADED if instruction.unit is Unit.LOAD_NARROW else rules.WORD_LOADED
         for position, register in enumerate(instruction.loaded):
-            self._set(register, at + position // 2, _NARROW_LOADED if narrow else _WORD_LOADED)
+            self._set(register, at + position // 2, loaded)
         latency = self._result_latency(instruction, at, younger)
         for register in instruction.results:
             late = at + (instruction.cycles - 1 if register != FLAGS else 0)
-            self._set(register, late, _FLAGS_RESULT if register == FLAGS else latency)
+            self._set(register, late, rules.FLAGGED if register == FLAGS else latency)
 
-    def _result_latency(self, instruction: Instruction, at: float, younger: bool) -> _Latency:
-        match instruction.unit:
-            case Unit.MAC:
-                return _MULTIPLIED
-            case Unit.FLOAT:
-                return _FLOAT_RESULT
-            case Unit.FLOAT_MAC:
-                return _FLOAT_MAC_RESULT
-            case Unit.SHIFT:
-                return _SHIFT_RESULT
-            case Unit.BRANCH:
-                return _LINK_RESULT
+    def _result_latency(self, instruction: Instruction, at: float, younger: bool) -> rules.Latency:
         if instruction.early_capable and not younger:
-            sources = (self._ready[r][Stage.EARLY] for r, _ in instruction.needs if r in self._ready)
+            sources = (self._ready[r].cycles[Stage.EARLY] for r, _ in instruction.needs if r in self._ready)
             if all(ready <= at for ready in sources):
-                return _EARLY_RESULT
-        return _LATE_RESULT
+                return rules.EARLY
+        return rules.latency_rule(instruction)
 
-    def _set(self, register: int, at: float, latency: _Latency) -> None:
-        self._ready[register] = tuple(at + cycles for cycles in latency)
+    def _set(self, register: int, at: float, latency: rules.Latency) -> None:
+        self._ready[register] = _Ready(tuple(at + cycles for cycles in latency.delays), latency.name)
 
 
-def edge_cost(previous: Sequence[Instruction], block: Sequence[Instruction], taken: bool) -> float:
-    """Cycles of `block` when it runs after `previous`; `taken`: a branch led here, which ends a pair under way."""
+def issue_block(
+    previous: Sequence[Instruction], block: Sequence[Instruction], taken: bool
+) -> tuple[float, list[Issue]]:
+    """Cycles of `block` when it runs after `previous`, and how each of its instructions was issued, from cycle 0 on.
+
+    taken: a branch led here, which ends a pair under way.
+    """
     board = Scoreboard()
     for instruction in previous:
         board.issue(instruction)
     if taken:
-        board.close()
+        board.close(taken=True)
     start = board.end
-    for instruction in block:
-        board.issue(instruction)
-    return board.end - start
+    issues = [board.issue(instruction) for instruction in block]
+    moved = [Issue(i.instruction, i.cycle - start, i.younger, i.waits, i.rule, i.register) for i in issues]
+    return board.end - start, moved
+
+
+def edge_cost(previous: Sequence[Instruction], block: Sequence[Instruction], taken: bool) -> float:
+    """Cycles of `block` when it runs after `previous`; `taken`: a branch led here."""
+    return issue_block(previous, block, taken)[0]
 
 
 def block_branch(block: Sequence[Instruction]) -> Branch:
     """How a block ends."""
     return block[-1].branch if block else Branch.NONE
+
+
+def misprediction_cycles(block: Sequence[Instruction], issues: Sequence[Issue]) -> int:
+    """What it costs when the branch at the end of a block is predicted wrong: by how early its flags are set."""
+    flags = [issue.cycle for issue in issues if FLAGS in issue.instruction.results]
+    early = bool(block) and block[-1].reads_flags and (not flags or issues[-1].cycle - flags[-1] >= _EARLY_FLAGS_CYCLES)
+    return int((rules.MISPREDICTION_EARLY if early else rules.MISPREDICTION_LATE).cycles)

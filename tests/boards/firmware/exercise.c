@@ -27,6 +27,26 @@ __attribute__((noinline)) static uint32_t read_lines(uint32_t address, uint32_t 
   return CYCLES - start;
 }
 
+__attribute__((noinline)) static uint32_t write_lines(uint32_t address, uint32_t n) {
+  uint32_t start = CYCLES;
+  for (uint32_t i = 0; i < n; i++) REG(address + 32 * i) = i;
+  return CYCLES - start;
+}
+
+__attribute__((naked, noinline, used)) static void leaf(void) { __asm__ volatile("bx lr"); }
+
+// 1000 calls of a function that returns at once: through a register, or by its name.
+__attribute__((noinline)) static uint32_t calls(uint32_t indirect) {
+  uint32_t n = 1000, start = CYCLES;
+  void (*target)(void) = leaf;
+  if (indirect) {
+    __asm__ volatile(".p2align 3\n1: blx %1\n subs %0, %0, #1\n bne 1b" : "+r"(n) : "r"(target) : "lr", "memory");
+  } else {
+    __asm__ volatile(".p2align 3\n1: bl leaf\n subs %0, %0, #1\n bne 1b" : "+r"(n) : : "lr", "memory");
+  }
+  return CYCLES - start;
+}
+
 __attribute__((noinline)) static uint32_t work(uint32_t turns) {
   uint32_t a = 1, b = 2, c = 3;
   for (uint32_t i = 0; i < turns; i++) {
@@ -62,6 +82,11 @@ int main(void) {
       case 'l': put_word(known_loop()); break;
       case 'n': put_word(read_lines(0x24000000, 64)); break;
       case 'q': put_word(read_lines(0x90000000, 64)); break;
+      case 'd': put_word(read_lines(0x20010000, 64)); break;
+      case 'g': put_word(read_lines(0x08010000 + 4096 * (uint32_t)get_byte(), 64)); break;
+      case 'k': put_word(write_lines(0x24010000 + 4096 * (uint32_t)get_byte(), 64)); break;
+      case 'b': put_word(calls(0)); break;
+      case 'i': put_word(calls(1)); break;
       case 'w': put_word(work(1u << get_byte())); break;
       case 'm': put_word(sum_memory(1u << get_byte())); break;
       case 'f': {

@@ -312,6 +312,15 @@ int main(void) {
         say_order();
         break;
       }
+      case 'k': {  // two handlers, one after the other
+        __asm__ volatile("cpsid i");
+        NVIC_PRIORITY(HIGH) = 0xC0;
+        NVIC_PEND(LOW);
+        __asm__ volatile("dsb\n cpsie i\nisb");
+        say_order();
+        NVIC_PRIORITY(HIGH) = 0x40;
+        break;
+      }
       case 's': say_number(call(40, 2)); break;
       case 'x': run_threads(); say_number((uint32_t)sums[0]); put(' '); say_number((uint32_t)sums[1]); break;
       case 'u': REG(0xE000ED24) |= 1u << 18; __asm__ volatile("udf #0"); say_order(); break;

@@ -22,6 +22,7 @@ from evbench.boards.virtual.exceptions import (
 from evbench.boards.virtual.fault_report import fault_report
 from evbench.boards.virtual.interrupts import HARD_FAULT, USAGE_FAULT
 from evbench.boards.virtual.machine import Machine
+from evbench.boards.virtual.rules import RULES
 
 FIRMWARE = Path(__file__).parents[1] / "firmware" / "interrupts.c"
 
@@ -88,6 +89,16 @@ def test_basepri_holds_back_what_is_less_urgent(line: MemoryLine) -> None:
 
 def test_primask_holds_back_every_interrupt_until_it_is_cleared(line: MemoryLine) -> None:
     assert ask(line, "p") == "-H"
+
+
+def test_entering_leaving_and_going_from_handler_to_handler_take_their_cycles(
+    board: tuple[Machine, MemoryLine], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    machine, line = board
+    spent: list[int] = []
+    monkeypatch.setattr(machine._exceptions, "_spend", spent.append)
+    assert ask(line, "k") == "lLH"
+    assert set(spent) == {RULES["exception-entry"].cycles, RULES["tail-chain"].cycles}
 
 
 def test_a_supervisor_call_reads_and_writes_its_callers_registers(line: MemoryLine) -> None:
