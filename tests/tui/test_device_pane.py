@@ -8,6 +8,7 @@ import pytest
 from textual.widgets import OptionList
 from tui_helpers import press, settle, text_of, until
 
+from evbench.compile.linker import STACK_BYTES
 from evbench.jobs import engine
 from evbench.jobs.stages.export import MODEL
 from evbench.jobs.store import Store
@@ -165,7 +166,7 @@ def test_shares_and_budget_follow_from_the_measurement(store: Store, profile_job
     assert next(layer for layer in run.layers if layer.name == "pool").cycles_per_mac is None
     budget = {line.name: line for line in run.budget}
     assert budget["flash"].fraction == pytest.approx(131_072 / 1_000_000)
-    assert budget["stack"].limit == 128 * 1024
+    assert budget["stack"].limit == STACK_BYTES
     assert budget["latency"].used == pytest.approx(run.latency_ms * 1000)
 
 

@@ -118,7 +118,7 @@ class DevicePane(Pane):
         stages.border_title = f"job {self._device.job_id}" + (f" {entry.state}" if entry else "")
         stages.show(self._device.stages, entry)
         budget = self.query_one("#budget", Static)
-        budget.update(_budget(run, 6 if both else 12) if run else "")
+        budget.update(_budget(run, 5 if both else 11) if run else "")
         budget.border_subtitle = "modelled ±10 %" if run and run.modelled else ""
         layers = self.query_one(LayerBars)
         layers.show(run)

@@ -3,11 +3,8 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
-
-from evbench.errors import EvbenchError
 
 if TYPE_CHECKING:
     from evbench.jobs.store import ProfileRow, StageRow, Store
@@ -84,6 +81,7 @@ def read_device(store: Store, job_id: int | None) -> DeviceState:
 
 def measurement(row: ProfileRow, recipe: dict[str, Any] | None = None) -> Measurement:
     """A stored profile run, with shares and its recipe's budget (the usual one without a recipe) worked out."""
+    from evbench.compile.linker import STACK_BYTES
     from evbench.profiles import Budget
 
     result = row.result
@@ -100,7 +98,7 @@ def measurement(row: ProfileRow, recipe: dict[str, Any] | None = None) -> Measur
         total,
         float(result["latency_ms"]),
         tuple(_layer(layer, total) for layer in result["layers"]),
-        _budget(result, limits, _stack_room(row.board)),
+        _budget(result, limits, STACK_BYTES),
         tuple(float(value) for value in result["logits"]),
     )
 
@@ -126,18 +124,6 @@ def _budget(result: dict[str, Any], limits: Budget, stack_room: int) -> tuple[Bu
         BudgetLine("stack", result["stack_bytes"], stack_room),
         BudgetLine("latency", result["latency_ms"] * 1000, limits.latency),
     )
-
-
-@cache
-def _stack_room(board: str) -> int:
-    """Bytes of the memory the stack lies in, or 0 where the board profile is not known any more."""
-    from evbench.profiles import load_board
-
-    try:
-        region = load_board(board).memory.get("dtcm")
-    except EvbenchError:
-        return 0
-    return region.size if region else 0
 
 
 def model_choices(store: Store) -> list[Choice]:
