@@ -115,7 +115,8 @@ def scratch_words(graph: IntegerGraph, operator: Operator) -> int:
     """
     if not isinstance(operator, Conv2d) or operator.weight.dtype.kind == "f":
         return 0
-    if operator.depthwise:
+    family = convolution_family(operator, graph.tensors[operator.inputs[0]].dtype)
+    if family in ("ev_depthwise", "ev_multiplied"):
         return _depthwise_scratch(graph, operator)
     outputs, channels, height, width = operator.weight.shape
     outputs //= operator.groups
@@ -129,17 +130,20 @@ def scratch_words(graph: IntegerGraph, operator: Operator) -> int:
 
 
 def _depthwise_scratch(graph: IntegerGraph, operator: Conv2d) -> int:
-    """As `kernel_3x3` in ev_depthwise_integer.h: constants of four channels each, a row and a patch of zero points.
+    """As `rows_of` in ev_depthwise_rows.h: constants of four channels each, a row and a patch of zero points.
 
-    16-bit activations: the weights of four channels each and their sums, as ev_depthwise_s16s8.c has them.
+    Several filters per channel have the rows of one kernel behind these, as ev_multiplied_integer.h says; 16-bit
+    activations the weights of four channels each and their sums, as ev_depthwise_s16s8.c.
     """
     source = graph.tensors[operator.inputs[0]]
-    channels, _, width = source.shape
+    channels, width = len(operator.weight), source.shape[2]
+    rows, columns = (int(side) for side in operator.weight.shape[2:])
     if source.dtype is DType.S16:
-        return channels // 4 * (2 * int(np.prod(operator.weight.shape[2:])) + 4)
-    if operator.weight.shape[2:] != (3, 3) or channels < 4:
-        return 0
-    return (channels + 3) // 4 * 26 + 1 + (width * channels + 9 * channels + 3) // 4
+        return channels // 4 * (2 * rows * columns + 4)
+    copied = 0 if operator.depthwise else (rows * width * channels + 3) // 4 + 1
+    if (rows, columns) != (3, 3) or channels < 4:
+        return copied
+    return (channels + 3) // 4 * 26 + 1 + (width * channels + 9 * channels + 3) // 4 + copied
 
 
 @dataclass(frozen=True, slots=True)
@@ -153,7 +157,8 @@ class _Layer:
 
     def conv2d(self, operator: Conv2d, source: str, target: str) -> Call:
         given = self.sources[0]
-        family, weight = convolution_family(operator), channels_last(operator)
+        family = convolution_family(operator, given.dtype)
+        weight = channels_last(operator, family)
         groups = f"{operator.groups}, " if family == "ev_grouped" else ""
         places = f"{groups}{source}, {target}"
         window = self._window(operator.weight.shape[2:], operator.stride, operator.padding)
@@ -347,16 +352,23 @@ class _Layer:
             )
 
 
-def convolution_family(operator: Conv2d) -> str:
-    """The family of kernels that computes a convolution: ev_conv2d, ev_depthwise or ev_grouped."""
+def convolution_family(operator: Conv2d, given: DType) -> str:
+    """The family of kernels that convolves activations of type `given`.
+
+    ev_conv2d, ev_depthwise, ev_multiplied (8-bit activations, several filters per channel) or ev_grouped.
+    """
     if operator.groups == 1:
         return "ev_conv2d"
-    return "ev_depthwise" if operator.depthwise else "ev_grouped"
+    if operator.depthwise:
+        return "ev_depthwise"
+    eight_bit = given in (DType.U8, DType.S8) and operator.weight.dtype.kind != "f"
+    return "ev_multiplied" if eight_bit and operator.weight.shape[1] == 1 else "ev_grouped"
 
 
-def channels_last(operator: Conv2d) -> NDArray[Any]:
-    """A convolution's weights in the order its kernel reads them: [O, kH, kW, I], depthwise [kH, kW, C]."""
-    return operator.weight[:, 0].transpose(1, 2, 0) if operator.depthwise else operator.weight.transpose(0, 2, 3, 1)
+def channels_last(operator: Conv2d, family: str) -> NDArray[Any]:
+    """A convolution's weights in the order its kernel reads them: [O, kH, kW, I], or [kH, kW, O] channel by channel."""
+    by_channel = family in ("ev_depthwise", "ev_multiplied")
+    return operator.weight[:, 0].transpose(1, 2, 0) if by_channel else operator.weight.transpose(0, 2, 3, 1)
 
 
 def lookup_table(source: Tensor, target: Tensor) -> NDArray[Any]:

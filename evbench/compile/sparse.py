@@ -112,7 +112,7 @@ def _has_kernel(graph: IntegerGraph, operator: Operator) -> bool:
     types = {graph.tensors[name].dtype for name in (*operator.inputs, operator.output)}
     if not isinstance(operator, Conv2d) or not types <= {DType.U8, DType.S8}:
         return False
-    return convolution_family(operator) in ("ev_conv2d", "ev_depthwise")
+    return convolution_family(operator, graph.tensors[operator.inputs[0]].dtype) in ("ev_conv2d", "ev_depthwise")
 
 
 def skipping_call(

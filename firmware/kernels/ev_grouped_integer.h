@@ -17,7 +17,8 @@ static void gather(const ev_layout *layout, const ev_conv2d_s8 *layer, int32_t c
         for (int32_t ky = 0; ky < window->kernel_h; ky++) {
             const EV_INPUT *from = row;
             for (int32_t kx = 0; kx < window->kernel_w; kx++) {
-                for (int32_t c = 0; c < count; c++) {
+                *tap++ = *from;
+                for (int32_t c = 1; c < count; c++) {
                     *tap++ = from[c];
                 }
                 from += window->in_c;
@@ -56,11 +57,21 @@ void EV_KERNEL(const ev_conv2d_s8 *layer, int32_t groups, const EV_INPUT *input,
         const int32_t end = (group + 1) * made;
         for (int32_t done = group * made, tile; done < end; done += tile) {
             tile = ev_next_tile(&layout, layer, done, end - done, &work);
+            int32_t y = 0, x = 0;
             for (int32_t pixel = 0; pixel < pixels; pixel += 2) {
-                const int32_t next = pixel + 1 < pixels ? pixel + 1 : pixel;
-                gather(&layout, layer, count, image, pixel / window->out_w, pixel % window->out_w, layout.pixels);
-                gather(&layout, layer, count, image, next / window->out_w, next % window->out_w, layout.pixels + 1);
-                EV_MULTIPLY(&work, output + pixel * window->out_c + done, output + next * window->out_c + done);
+                EV_OUTPUT *first = output + pixel * window->out_c + done;
+                const int single = pixel + 1 == pixels;
+                gather(&layout, layer, count, image, y, x, layout.pixels);
+                if (!single && ++x == window->out_w) {
+                    x = 0;
+                    y++;
+                }
+                gather(&layout, layer, count, image, y, x, layout.pixels + 1);
+                if (++x == window->out_w) {
+                    x = 0;
+                    y++;
+                }
+                EV_MULTIPLY(&work, first, single ? first : first + window->out_c);
             }
         }
     }

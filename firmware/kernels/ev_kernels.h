@@ -24,7 +24,7 @@ typedef struct {
     int32_t zero, low, high;
 } ev_requant;
 
-/* weight: [out_c][kernel_h][kernel_w][in_c], in groups in_c / groups; depthwise: [kernel_h][kernel_w][channel].
+/* weight: [out_c][kernel_h][kernel_w][in_c], in groups in_c / groups; depthwise: [kernel_h][kernel_w][out_c].
  * bias: [out_c], with in_zero * (sum of the channel's weights) already subtracted.
  * wide: 1 when sums of 16-bit activations need 64 bits. scratch: memory that layers share, fastest in DTCM; evbench.compile.layers says how much a layer needs. */
 typedef struct {
@@ -126,6 +126,10 @@ void ev_depthwise_s8s8(const ev_conv2d_s8 *layer, const int8_t *input, uint8_t *
 void ev_depthwise_s16s8(const ev_conv2d_s8 *layer, const int16_t *input, int16_t *output);
 void ev_depthwise_u8f32(const ev_conv2d_f32 *layer, const uint8_t *input, float *output);
 void ev_depthwise_f32f32(const ev_conv2d_f32 *layer, const float *input, float *output);
+
+/* out_c / in_c filters per channel, two or more. */
+void ev_multiplied_u8s8(const ev_conv2d_s8 *layer, const uint8_t *input, uint8_t *output);
+void ev_multiplied_s8s8(const ev_conv2d_s8 *layer, const int8_t *input, uint8_t *output);
 
 /* Output channels in `groups` groups, each of which reads its own input channels. */
 void ev_grouped_u8s8(const ev_conv2d_s8 *layer, int32_t groups, const uint8_t *input, uint8_t *output);

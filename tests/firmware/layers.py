@@ -135,14 +135,14 @@ class Caller:
 
     def convolve(self, operator: Conv2d, values: NDArray[Any]) -> NDArray[Any]:
         """Run a convolution with the kernel that its shape and its types ask for."""
-        family = convolution_family(operator)
+        family = convolution_family(operator, self.sources[0].dtype)
         weights = "f32" if operator.weight.dtype.kind == "f" else "s8"
         settings = (operator.groups,) if family == "ev_grouped" else ()
         kernel = f"{family}_{self.sources[0].dtype}{weights}"
         return self.call(kernel, self.convolution(operator), values, settings=settings)
 
     def convolution(self, operator: Conv2d) -> ctypes.Structure:
-        weight = channels_last(operator)
+        weight = channels_last(operator, convolution_family(operator, self.sources[0].dtype))
         window = self.window(operator.weight.shape[2:], operator.stride, operator.padding)
         if operator.weight.dtype.kind == "f":
             return FloatConv(window, self._keep(weight), self._keep(operator.bias), operator.relu)

@@ -13,8 +13,8 @@ from hypothesis import strategies as st
 from evbench.graph.execute import run_operator
 from evbench.graph.memory import reads_ahead
 from evbench.graph.model import DType, IntegerGraph, MaxPool2d, Tensor
+from tests.firmware.draws import geometry, output_sides, random_values
 from tests.firmware.layers import Caller
-from tests.firmware.test_kernels import geometry, output_sides, random_values
 
 
 @pytest.mark.parametrize("dtype", [DType.U8, DType.S8, DType.F32])

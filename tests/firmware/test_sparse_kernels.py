@@ -13,8 +13,8 @@ from numpy.typing import NDArray
 
 from evbench.graph.background import classify, spread
 from evbench.graph.model import Conv2d, DType, Tensor
+from tests.firmware.draws import EIGHT_BIT, convolutions, random_values, reference
 from tests.firmware.layers import Caller, Sites, SparseBackground, pack_sites
-from tests.firmware.test_kernels import EIGHT_BIT, convolutions, random_values, reference
 
 MANY = settings(max_examples=120, deadline=None)
 SHARES = st.sampled_from([0.0, 0.05, 0.3, 1.0])
