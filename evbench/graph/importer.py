@@ -3,7 +3,8 @@
 Read are QDQ models (float operators between QuantizeLinear and DequantizeLinear) and QOperator models (QLinearConv,
 QGemm, …), int8 or uint8, with any zero points of activations and weights per tensor or per channel. An int8 activation
 q with zero point z becomes the unsigned q + 128 with zero point z + 128: the same real values. What cannot be executed
-exactly is refused, all of it in one message; a last Softmax is left out.
+exactly is refused, all of it in one message; a last Softmax is left out, and a bias that the file keeps in float is
+rounded to the accumulator's steps, which may be 1 LSB of an output that lies between two.
 
 Bytes are those of ONNX Runtime's integer kernels, but for two operators that it has no defined result for: additions
 (see evbench.graph.execute) and means under a window, whose ties, frequent where input and output share a scale, its own

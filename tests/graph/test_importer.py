@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import contextlib
 from pathlib import Path
 
 import numpy as np
 import onnx
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 from numpy.typing import NDArray
 from onnx import TensorProto, helper, numpy_helper
 from onnxruntime.quantization import QuantType
@@ -235,3 +238,55 @@ def test_two_inputs_are_refused(tmp_path: Path) -> None:
     onnx.save(model, path)
     with pytest.raises(ModelError, match="2 quantised inputs"):
         import_onnx(path)
+
+
+def test_a_network_of_vectors_is_one_pixel_wide(tmp_path: Path) -> None:
+    net = FloatNetwork(3, shape=(20,))
+    hidden = net.node("Relu", [net.gemm("image", 20, 9)])
+    path = quantised(net.model(net.gemm(hidden, 9, 4, transB=1), 4), tmp_path)
+    graph = import_onnx(path)
+    assert graph.tensors["image"].shape == (20, 1, 1)
+    assert_equal_bytes(graph, path)
+
+
+def test_weights_that_the_file_quantises_itself_and_float_biases_are_possible(tmp_path: Path) -> None:
+    path = quantised(mobile_network(8), tmp_path, QuantizeBias=False)
+    model = onnx.load(path)
+    constants = {constant.name: constant for constant in model.graph.initializer}
+    readers = [n for n in model.graph.node if n.op_type == "DequantizeLinear" and n.input[0] in constants]
+    for reader in readers:
+        stored, scale = (numpy_helper.to_array(constants[name]) for name in reader.input[:2])
+        spread = scale.reshape(-1, *(1,) * (stored.ndim - 1)) if scale.size > 1 else scale
+        real = numpy_helper.from_array((stored * spread).astype(np.float32), f"{reader.input[0]}.real")
+        model.graph.initializer.append(real)
+        names = [real.name, *reader.input[1:]]
+        model.graph.node.insert(0, helper.make_node("QuantizeLinear", names, [f"{real.name}.again"], axis=0))
+        reader.input[0] = f"{real.name}.again"
+    onnx.save(model, tmp_path / "floats.onnx")
+    plain, again = import_onnx(path), import_onnx(tmp_path / "floats.onnx")
+    assert len(readers) == 4
+    assert all(op.bias.dtype == np.int32 for op in plain.operators if isinstance(op, Conv2d | Linear))
+    batch = inputs(plain)
+    np.testing.assert_array_equal(execute(again, batch)[again.outputs[0]], execute(plain, batch)[plain.outputs[0]])
+    (pair,) = compare(plain, [ReferenceExecution(plain), OnnxFile(plain, path)], batch).pairs
+    assert pair.own_max_lsb <= 1  # a float bias lies between two steps of the accumulator
+
+
+@pytest.fixture(scope="module")
+def whole_file(tmp_path_factory: pytest.TempPathFactory) -> bytes:
+    return quantised(mobile_network(9), tmp_path_factory.mktemp("whole")).read_bytes()
+
+
+@settings(max_examples=300, deadline=None)
+@given(places=st.lists(st.tuples(st.floats(0, 1), st.integers(1, 255)), min_size=1, max_size=6), cut=st.floats(0.5, 1))
+def test_a_damaged_file_is_refused_or_read_but_never_breaks_the_import(
+    whole_file: bytes, tmp_path_factory: pytest.TempPathFactory, places: list[tuple[float, int]], cut: float
+) -> None:
+    content = bytearray(whole_file[: int(len(whole_file) * (1 if cut > 0.8 else cut))])
+    for where, flip in places:
+        content[int(where * (len(content) - 1))] ^= flip
+    path = tmp_path_factory.getbasetemp() / "damaged.onnx"
+    path.write_bytes(content)
+    with contextlib.suppress(ModelError):  # any other exception is a failure
+        graph = import_onnx(path)
+        assert execute(graph, inputs(graph, 1)).keys() == graph.tensors.keys()
