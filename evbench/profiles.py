@@ -219,12 +219,15 @@ class NetworkSettings(Model):
 
 
 class QuantizeSettings(Model):
-    """How the network becomes integers."""
+    """How the network becomes integers. `percentile` is that of the two observers that have it in their name."""
 
     method: Literal["qat", "ptq"] = "qat"
     from_epoch: int = Field(default=0, ge=0)
-    observer: Literal["ema-minmax"] = "ema-minmax"
+    observer: Literal["minmax", "ema-minmax", "mse", "percentile", "nonzero-percentile", "zero-aware", "kl"] = (
+        "ema-minmax"
+    )
     averaging_constant: float = Field(default=0.01, gt=0, le=1)
+    percentile: float = Field(default=99.99, gt=50, le=100)
 
 
 class TrainSettings(Model):

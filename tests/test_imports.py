@@ -14,6 +14,7 @@ ROOMS_WITHOUT_TORCH = (
     "evbench.graph.execute",
     "evbench.compile.build",
     "evbench.boards.session",
+    "evbench.quantize.ranges",
     "evbench.jobs.store",
     "evbench.jobs.engine",
 )

@@ -3,16 +3,23 @@
 They are what torchao's pt2e flow inserts behind every annotated tensor (see quantizer.py). Two grids exist, both with
 zero point 0, so that a real zero, which most activations of an event camera's network are, is always the byte 0x00:
 u8 with scale max / 255 for tensors that are never negative, s8 with scale max(|x|) / 127 for the others.
+
+`RangeObserver` is what all of them share, `observer_for` picks one by the name that a recipe gives. Everything that an
+observer knows is in its buffers, so a training that resumes from a checkpoint goes on bit for bit.
 """
 
 from __future__ import annotations
 
 from typing import Any, cast
 
+import numpy as np
 import torch
 from torch import Tensor
 
+from evbench.profiles import QuantizeSettings
+from evbench.quantize.histogram import BINS, LogHistogram, histogram_of
 from evbench.quantize.pt2e import ObserverBase
+from evbench.quantize.ranges import PERCENTILE, RULES
 
 U8_MAX = 255
 S8_MAX = 127
@@ -54,6 +61,10 @@ class ActivationObserver(ObserverBase):  # type: ignore[misc]
         self.calibrating = False
         self.fake_quantize = True
 
+    @property
+    def signed(self) -> bool:
+        return self.quant_min < 0
+
     def scale_value(self) -> Tensor:
         """The scale, a float32 tensor without dimensions."""
         raise NotImplementedError
@@ -81,8 +92,72 @@ class CountsObserver(ActivationObserver):
         return x.round().clamp(0, U8_MAX)
 
 
-class EmaObserver(ActivationObserver):
-    """Exponential moving average of every batch's largest value, bias-corrected, and the rounding to its grid.
+class RangeObserver(ActivationObserver):
+    """An observer that proposes a range from the batches it is shown, and rounds to that range's grid.
+
+    A batch without any value other than zero (windows without events) says nothing about the range and is only
+    counted; neither does a batch with an infinite or undefined value. Until a batch said something the scale is 1.0.
+    """
+
+    batches: Tensor
+    empty_batches: Tensor
+
+    def __init__(self, dtype: torch.dtype, quant_min: int, quant_max: int, qscheme: torch.qscheme) -> None:
+        super().__init__(dtype, quant_min, quant_max, qscheme)
+        self.register_buffer("batches", torch.zeros((), dtype=torch.int64))
+        self.register_buffer("empty_batches", torch.zeros((), dtype=torch.int64))
+
+    def observe(self, x: Tensor) -> None:
+        """Take in one batch, of any shape."""
+        low, high = torch.aminmax(x)
+        largest = (torch.maximum(-low, high) if self.signed else high).double()
+        self.batches += 1
+        if largest > 0 and torch.isfinite(largest):
+            self.take(x, largest)
+        elif low == 0 == high:
+            self.empty_batches += 1
+
+    def take(self, x: Tensor, largest: Tensor) -> None:
+        """Let a batch that holds something, `largest` being its largest magnitude, change the range."""
+        raise NotImplementedError
+
+    def range_value(self) -> Tensor:
+        """The largest magnitude the grid must hold: float64 without dimensions; 0 while nothing is known."""
+        raise NotImplementedError
+
+    def scale_value(self) -> Tensor:
+        reach = self.range_value()
+        if reach == 0:
+            return torch.full((), UNKNOWN_SCALE)
+        return (reach / (S8_MAX if self.signed else U8_MAX)).clamp(min=_SMALLEST_SCALE).float()
+
+    def forward(self, x: Tensor) -> Tensor:
+        if self.training or self.calibrating:
+            self.observe(x.detach())
+        if not self.fake_quantize:
+            return x
+        rounded = RoundToGrid.apply(x, float(self.scale_value()), self.quant_min, self.quant_max)  # type: ignore[no-untyped-call]
+        return cast(Tensor, rounded)
+
+
+class MinMaxObserver(RangeObserver):
+    """The largest value ever seen: nothing seen is clipped, and one outlier decides for good."""
+
+    largest: Tensor
+
+    def __init__(self, dtype: torch.dtype, quant_min: int, quant_max: int, qscheme: torch.qscheme, **_: Any) -> None:
+        super().__init__(dtype, quant_min, quant_max, qscheme)
+        self.register_buffer("largest", torch.zeros((), dtype=torch.float64))
+
+    def take(self, x: Tensor, largest: Tensor) -> None:
+        self.largest.copy_(torch.maximum(self.largest, largest))
+
+    def range_value(self) -> Tensor:
+        return self.largest
+
+
+class EmaObserver(RangeObserver):
+    """Exponential moving average of every batch's largest value, bias-corrected.
 
     After n batches the range is  sum_i a (1 - a)^(n - i) max_i / (1 - (1 - a)^n)  with a = `averaging_constant`: the
     correction of Adam (Kingma & Ba 2015, section 3). During warm-up this is close to the plain mean of the maxima, so
@@ -92,14 +167,10 @@ class EmaObserver(ActivationObserver):
     What a = 0.01 forgets: a batch's weight halves every 69 batches and falls to 1 % after 458. A single outlier moves
     a warm observer by 1 % of its excess; a range that really shrinks or grows is followed only after some 200 batches,
     and until then a grown range is clipped.
-
-    A batch without any value other than zero (windows without events) says nothing about the range and is not
-    averaged; neither is a batch with an infinite or undefined value. Until a batch said something the scale is 1.0.
     """
 
     average: Tensor
     weight: Tensor
-    batches: Tensor
 
     def __init__(
         self,
@@ -114,38 +185,68 @@ class EmaObserver(ActivationObserver):
         self.averaging_constant = averaging_constant
         self.register_buffer("average", torch.zeros((), dtype=torch.float64))
         self.register_buffer("weight", torch.zeros((), dtype=torch.float64))
-        self.register_buffer("batches", torch.zeros((), dtype=torch.int64))
 
-    @property
-    def signed(self) -> bool:
-        return self.quant_min < 0
-
-    def observe(self, x: Tensor) -> None:
-        """Take one batch, of any shape, into the average."""
-        if self.signed:
-            low, high = torch.aminmax(x)
-            largest = torch.maximum(-low, high).double()
-        else:
-            largest = x.amax().double()
-        self.batches += 1
-        if torch.isfinite(largest) and largest > 0:
-            self.average.lerp_(largest, self.averaging_constant)
-            self.weight.lerp_(torch.ones_like(self.weight), self.averaging_constant)
+    def take(self, x: Tensor, largest: Tensor) -> None:
+        self.average.lerp_(largest, self.averaging_constant)
+        self.weight.lerp_(torch.ones_like(self.weight), self.averaging_constant)
 
     def range_value(self) -> Tensor:
-        """The largest value the grid must hold: float64 without dimensions; 0 while nothing is known."""
         return self.average / self.weight.clamp(min=torch.finfo(torch.float64).tiny)
 
-    def scale_value(self) -> Tensor:
-        if self.weight == 0:
-            return torch.full((), UNKNOWN_SCALE)
-        steps = S8_MAX if self.signed else U8_MAX
-        return (self.range_value() / steps).clamp(min=_SMALLEST_SCALE).float()
 
-    def forward(self, x: Tensor) -> Tensor:
-        if self.training or self.calibrating:
-            self.observe(x.detach())
-        if not self.fake_quantize:
-            return x
-        rounded = RoundToGrid.apply(x, float(self.scale_value()), self.quant_min, self.quant_max)  # type: ignore[no-untyped-call]
-        return cast(Tensor, rounded)
+class HistogramObserver(RangeObserver):
+    """A range by one of the rules of ranges.py, from a histogram of everything seen.
+
+    While calibrating all batches count alike. In training, where the distribution moves, those before the newest one
+    count 1 - `averaging_constant` times as much as they did a batch ago.
+    """
+
+    counts: Tensor
+    zeros: Tensor
+    extremes: Tensor
+    reach: Tensor
+
+    def __init__(
+        self,
+        dtype: torch.dtype,
+        quant_min: int,
+        quant_max: int,
+        qscheme: torch.qscheme,
+        rule: str = "mse",
+        averaging_constant: float = 0.01,
+        percentile: float = PERCENTILE,
+        **_: Any,
+    ) -> None:
+        super().__init__(dtype, quant_min, quant_max, qscheme)
+        self.rule, self.averaging_constant, self.percentile = rule, averaging_constant, percentile
+        self.register_buffer("counts", torch.zeros(2, BINS, dtype=torch.float64))
+        self.register_buffer("zeros", torch.zeros((), dtype=torch.float64))
+        self.register_buffer("extremes", torch.zeros(2, dtype=torch.float64))
+        self.register_buffer("reach", torch.zeros((), dtype=torch.float64))
+
+    def histogram(self) -> LogHistogram:
+        """What was seen so far."""
+        low, high = self.extremes.tolist()
+        return LogHistogram(self.counts.numpy().copy(), float(self.zeros), low, high)
+
+    def take(self, x: Tensor, largest: Tensor) -> None:
+        keep = 1.0 if self.calibrating else 1.0 - self.averaging_constant
+        seen = self.histogram().merged(histogram_of(x.numpy()), keep)
+        self.counts.copy_(torch.from_numpy(seen.counts))
+        self.zeros.fill_(seen.zeros)
+        self.extremes.copy_(torch.from_numpy(np.array([seen.low, seen.high])))
+        self.reach.fill_(RULES[self.rule](seen, S8_MAX if self.signed else U8_MAX, self.percentile))
+
+    def range_value(self) -> Tensor:
+        return self.reach
+
+
+def observer_for(settings: QuantizeSettings) -> Any:
+    """What makes the observer that a recipe names, in the form torchao asks for."""
+    if settings.observer == "ema-minmax":
+        return EmaObserver.with_args(averaging_constant=settings.averaging_constant)
+    if settings.observer == "minmax":
+        return MinMaxObserver.with_args()
+    return HistogramObserver.with_args(
+        rule=settings.observer, averaging_constant=settings.averaging_constant, percentile=settings.percentile
+    )

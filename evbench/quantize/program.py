@@ -20,9 +20,11 @@ from evbench.profiles import QuantizeSettings
 from evbench.quantize.capture import capture
 from evbench.quantize.layers import WEIGHT_MAX, ConvLayer, IntegerParameters, WeightedLayer
 from evbench.quantize.nodes import layer_of
-from evbench.quantize.observers import ActivationObserver, EmaObserver
+from evbench.quantize.observers import ActivationObserver, RangeObserver
 from evbench.quantize.pt2e import convert_pt2e, prepare_qat_pt2e, quiet
 from evbench.quantize.quantizer import CortexM7Quantizer
+
+_OBSERVER_SETTINGS = {"observer", "averaging_constant", "percentile"}
 
 
 class PreparedProgram(nn.Module):
@@ -95,15 +97,15 @@ def prepare(
     `example_shape` is (C, H, W); the batch is free. Raises ModelError, naming layer and remedy, for a network that
     no integer graph can hold.
     """
-    averaging_constant = (settings or QuantizeSettings()).averaging_constant
+    settings = settings or QuantizeSettings()
     chosen = {
         "example_shape": list(example_shape),
-        "averaging_constant": averaging_constant,
+        **settings.model_dump(include=_OBSERVER_SETTINGS),
         "per_channel_head": per_channel_head,
     }
     captured = capture(network, example_shape, per_channel_head=per_channel_head)
     with quiet():
-        prepared = prepare_qat_pt2e(captured, CortexM7Quantizer(averaging_constant))
+        prepared = prepare_qat_pt2e(captured, CortexM7Quantizer(settings))
     return PreparedProgram(prepared, chosen)
 
 
@@ -112,7 +114,7 @@ def convert(prepared: PreparedProgram) -> ConvertedProgram:
     with quiet():
         graph_module = copy.deepcopy(prepared).eval().program
     for module in graph_module.modules():
-        if isinstance(module, EmaObserver) and module.batches == 0:
+        if isinstance(module, RangeObserver) and module.batches == 0:
             raise ModelError(
                 "The network was never shown data, so its activations have no range",
                 remedy="Train it or calibrate it first",
@@ -155,7 +157,7 @@ def load_prepared(network: nn.Module, path: Path) -> PreparedProgram:
             settings = json.loads((file.metadata() or {})["prepared"])
             state = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
         shape = [int(size) for size in settings["example_shape"]]
-        chosen = QuantizeSettings(averaging_constant=settings["averaging_constant"])
+        chosen = QuantizeSettings(**{name: settings[name] for name in _OBSERVER_SETTINGS})
         per_channel_head = bool(settings["per_channel_head"])
     except FileNotFoundError:
         raise ModelError("There is no trained program", where=str(path), remedy="Train the network first") from None

@@ -12,6 +12,7 @@ from typing import Any
 import torch
 from torch.fx import GraphModule, Node
 
+from evbench.profiles import QuantizeSettings
 from evbench.quantize.nodes import (
     ADD,
     AVERAGE_POOL,
@@ -24,19 +25,19 @@ from evbench.quantize.nodes import (
     only_output,
     single_user,
 )
-from evbench.quantize.observers import S8_MAX, U8_MAX, CountsObserver, EmaObserver
+from evbench.quantize.observers import S8_MAX, U8_MAX, CountsObserver, observer_for
 from evbench.quantize.pt2e import QuantizationAnnotation, QuantizationSpec, Quantizer
 
 
 class CortexM7Quantizer(Quantizer):  # type: ignore[misc]
     """Counts u8 at scale 1.0; tensors that are never negative u8, others s8 symmetric; zero point 0 everywhere."""
 
-    def __init__(self, averaging_constant: float = 0.01) -> None:
+    def __init__(self, settings: QuantizeSettings) -> None:
         super().__init__()
-        ema = EmaObserver.with_args(averaging_constant=averaging_constant)
+        observer = observer_for(settings)
         self.counts = _spec(torch.uint8, 0, U8_MAX, torch.per_tensor_affine, CountsObserver)
-        self.unsigned = _spec(torch.uint8, 0, U8_MAX, torch.per_tensor_affine, ema)
-        self.signed = _spec(torch.int8, -S8_MAX - 1, S8_MAX, torch.per_tensor_symmetric, ema)
+        self.unsigned = _spec(torch.uint8, 0, U8_MAX, torch.per_tensor_affine, observer)
+        self.signed = _spec(torch.int8, -S8_MAX - 1, S8_MAX, torch.per_tensor_symmetric, observer)
 
     def annotate(self, model: GraphModule) -> GraphModule:
         logits = only_output(model)

@@ -7,7 +7,12 @@ import math
 import pytest
 import torch
 
-from evbench.quantize.observers import CountsObserver, EmaObserver, RoundToGrid
+from evbench.profiles import QuantizeSettings
+from evbench.quantize.observers import CountsObserver, EmaObserver, HistogramObserver, RangeObserver, RoundToGrid
+from evbench.quantize.observers import observer_for as observer_by_recipe
+
+OBSERVERS = ("minmax", "ema-minmax", "mse", "percentile", "nonzero-percentile", "zero-aware", "kl")
+ROBUST = ("nonzero-percentile", "zero-aware", "kl")
 
 
 def unsigned(averaging_constant: float = 0.01) -> EmaObserver:
@@ -16,6 +21,99 @@ def unsigned(averaging_constant: float = 0.01) -> EmaObserver:
 
 def signed() -> EmaObserver:
     return EmaObserver(torch.int8, -128, 127, torch.per_tensor_symmetric).train()
+
+
+def observer_for(name: str, *, calibrating: bool = True, signed: bool = False) -> RangeObserver:
+    grid = (torch.int8, -128, 127, torch.per_tensor_symmetric)
+    make = observer_by_recipe(QuantizeSettings.model_validate({"observer": name}))
+    observer = make(*grid) if signed else make(torch.uint8, 0, 255, torch.per_tensor_affine)
+    observer.calibrating = calibrating
+    return observer.train(not calibrating)
+
+
+def sparse(seed: int, zeros: float = 0.99) -> torch.Tensor:
+    """[8, 1000] with an active mode around 5 that ends near 9."""
+    generator = torch.Generator().manual_seed(seed)
+    values = 5 + torch.randn(8, 1000, generator=generator)
+    return values * (torch.rand(8, 1000, generator=generator) >= zeros)
+
+
+@pytest.mark.parametrize("name", OBSERVERS)
+def test_no_observer_takes_an_all_zero_first_batch_for_a_range(name: str) -> None:
+    observer = observer_for(name)
+    assert torch.equal(observer(torch.zeros(4, 20)), torch.zeros(4, 20))
+    assert observer.scale_value().item() == 1.0
+    values = torch.linspace(0.001, 25.5, 20_000)
+    observer(values)
+    assert observer.scale_value().item() == pytest.approx(0.1, rel=0.01)
+    assert (observer.batches.item(), observer.empty_batches.item()) == (2, 1)
+
+
+@pytest.mark.parametrize("name", OBSERVERS)
+@pytest.mark.parametrize("calibrating", [True, False])
+def test_99_percent_zeros_leave_every_observer_the_range_of_the_active_mode(name: str, calibrating: bool) -> None:
+    observer = observer_for(name, calibrating=calibrating)
+    for seed in range(20):
+        observer(sparse(seed))
+    largest = max(sparse(seed).max().item() for seed in range(20))
+    assert 0.75 * largest < observer.range_value().item() <= largest
+
+
+@pytest.mark.parametrize("name", OBSERVERS)
+def test_one_outlier_is_ignored_by_the_robust_observers_and_moves_the_others(name: str) -> None:
+    observer = observer_for(name)
+    for seed in range(20):
+        batch = sparse(seed, zeros=0.5)
+        if seed == 10:
+            batch[0, 0] = 1e4
+        observer(batch)
+    reach = observer.range_value().item()
+    assert reach < 12 if name in (*ROBUST, "percentile") else reach > 100
+
+
+@pytest.mark.parametrize("name", OBSERVERS)
+def test_a_signed_tensor_has_the_range_of_its_larger_side(name: str) -> None:
+    observer = observer_for(name, signed=True)
+    observer(torch.cat([torch.linspace(-25.4, 0, 20_000), torch.linspace(0, 3, 2_000)]))
+    assert observer.scale_value().item() == pytest.approx(0.2, rel=0.01)
+
+
+@pytest.mark.parametrize("name", OBSERVERS)
+@pytest.mark.parametrize("bad", [math.inf, math.nan])
+def test_no_observer_learns_from_a_batch_that_is_not_finite(name: str, bad: float) -> None:
+    observer = observer_for(name)
+    observer(torch.linspace(0.001, 25.5, 20_000))
+    before = observer.range_value().item()
+    observer(torch.tensor([1.0, bad]))
+    assert observer.range_value().item() == before
+    assert observer.empty_batches.item() == 0
+
+
+@pytest.mark.parametrize("name", OBSERVERS)
+def test_an_observer_goes_on_bit_for_bit_from_its_saved_state(name: str) -> None:
+    unbroken = observer_for(name, calibrating=False)
+    for seed in range(3):
+        unbroken(sparse(seed))
+    resumed = observer_for(name, calibrating=False)
+    resumed.load_state_dict(unbroken.state_dict())
+    for seed in range(3, 6):
+        assert torch.equal(unbroken(sparse(seed)), resumed(sparse(seed)))
+    for key, value in unbroken.state_dict().items():
+        assert torch.equal(value, resumed.state_dict()[key]), key
+
+
+def test_in_training_a_histogram_forgets_ranges_of_long_ago_and_in_calibration_it_does_not() -> None:
+    ranges = {}
+    for calibrating in (True, False):
+        observer = HistogramObserver(
+            torch.uint8, 0, 255, torch.per_tensor_affine, rule="nonzero-percentile", averaging_constant=0.1
+        ).train(not calibrating)
+        observer.calibrating = calibrating
+        for top in [100.0] * 3 + [10.0] * 100:
+            observer(torch.linspace(0, top, 1000))
+        ranges[calibrating] = observer.range_value().item()
+    assert ranges[True] == pytest.approx(100.0, rel=0.05)
+    assert ranges[False] == pytest.approx(10.0, rel=0.05)
 
 
 def test_the_first_batch_alone_gives_the_range() -> None:

@@ -173,6 +173,21 @@ def test_the_head_has_one_weight_scale_unless_asked_for_one_per_class() -> None:
         assert len(set(head.weight_scale.tolist())) == scales
 
 
+@pytest.mark.parametrize("observer", ["minmax", "mse", "percentile", "nonzero-percentile", "zero-aware", "kl"])
+def test_every_observer_of_a_recipe_calibrates_trains_and_reads_back(observer: str, tmp_path: Path) -> None:
+    torch.manual_seed(9)
+    settings = QuantizeSettings.model_validate({"observer": observer, "percentile": 99.5})
+    calibrated = prepare(Separable(), SHAPE, settings).calibrate([counts()])
+    prepared = train(calibrated, steps=2)
+    save_prepared(prepared, tmp_path / "p.safetensors")
+    restored = load_prepared(Separable(), tmp_path / "p.safetensors")
+    assert restored.settings["observer"] == observer
+    assert restored.settings["percentile"] == 99.5
+    batch = counts(8, seed=4)
+    assert torch.equal(prepared(batch), restored(batch))
+    assert torch.equal(prepared(batch), convert(restored)(batch))
+
+
 def test_the_recipes_averaging_constant_reaches_every_observer_and_the_saved_file(tmp_path: Path) -> None:
     prepared = prepare(Separable(), SHAPE, QuantizeSettings(averaging_constant=0.25))
     save_prepared(prepared, tmp_path / "p.safetensors")
