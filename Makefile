@@ -7,7 +7,7 @@
 PYTHON ?= python3
 BIN := .venv/bin
 CPPCHECK := --std=c11 --enable=warning,performance,portability --inline-suppr --error-exitcode=1 --quiet \
-	-I firmware/kernels -I firmware/runtime -I firmware/ports/stm32h743
+	-I firmware/kernels -I firmware/runtime -I firmware/ports/cortex_m7 -I firmware/ports/stm32h743
 INSTALL := $(BIN)/python -m pip install --quiet --disable-pip-version-check --constraint constraints.txt
 
 export GOMP_SPINCOUNT := 0

@@ -8,7 +8,7 @@ from typing import Annotated, Literal
 
 import typer
 
-from evbench.commands.shared import BoardOption, JsonOption
+from evbench.commands.shared import BoardOption, JsonOption, open_store, open_workspace
 
 boards = typer.Typer(no_args_is_help=True, help="Boards that evbench knows, and what runs on virtual ones.")
 
@@ -64,3 +64,30 @@ def boards_run_image(
         raise BoardError("The firmware has locked up", where=str(image), remedy="See the fault above")
     if run.faults:
         raise typer.Exit(1)
+
+
+@boards.command("explain")
+def boards_explain(
+    build: Annotated[
+        Path | None,
+        typer.Argument(metavar="[BUILD]", help="A model folder or graph file; the bundled model by default."),
+    ] = None,
+    layer: Annotated[str, typer.Option("--layer", help="The layer's index or name.")] = "0",
+    kernel: Annotated[
+        str | None, typer.Option("--kernel", help="A layer of `bench kernels` instead, by how its name begins.")
+    ] = None,
+    board: BoardOption = None,
+    recording: Annotated[Path | None, typer.Option("--recording", help="A recording or a folder of them.")] = None,
+    blocks: Annotated[int, typer.Option("--blocks", min=1, help="How many of the hottest blocks to show.")] = 4,
+    as_json: JsonOption = False,
+) -> None:
+    """Where a layer's modelled cycles go: its hottest blocks, slot by slot, and the rules that leave slots empty."""
+    from evbench.jobs import actions, output
+    from evbench.jobs import explain as explaining
+
+    store, profile = open_store(open_workspace()), actions.choose_board(board, None)
+    if kernel is not None:
+        found = explaining.explain_kernel(store, kernel, profile, blocks)
+    else:
+        found = explaining.explain_model(store, build, layer, profile, recording, blocks)
+    output.show(found.to_json(), as_json, lambda _: explaining.explanation_view(found))

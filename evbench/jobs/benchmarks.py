@@ -150,6 +150,13 @@ def _input_of(case: KernelCase) -> tuple[tuple[Operator, ...], Tensor]:
     return (before,), Tensor("source", case.shape, DType.F32)
 
 
+def case_window(case: KernelCase) -> NDArray[np.uint8]:
+    """The input that a case is measured on, uint8 [C, H, W]: random, about half of it zeros."""
+    rng = np.random.default_rng(1)
+    values = rng.integers(0, 255, case.shape, endpoint=True)
+    return np.where(rng.random(case.shape) < _INPUT_ZEROS, 0, values).astype(np.uint8)
+
+
 def measure_kernels(profile: BoardProfile, cache: Path) -> list[KernelFigure]:
     """Runs every case on the board of `profile`, with each toolchain that its profile allows and that is there.
 
@@ -188,9 +195,7 @@ def _measure(case: KernelCase, profile: BoardProfile, session: BoardSession, cac
 
     graph = case_graph(case)
     build = build_firmware(graph, profile, cache)
-    rng = np.random.default_rng(1)
-    values = rng.integers(0, 255, case.shape, endpoint=True)
-    window = np.where(rng.random(case.shape) < _INPUT_ZEROS, 0, values).astype(np.uint8)
+    window = case_window(case)
     session.flash(build)
     found = BoardExecution(session, build, graph).run(window[None])["output"]
     expected = HostModel(graph, cache).run(window[None]) if graph.is_float else execute(graph, window[None])

@@ -74,7 +74,7 @@ class Instruction:
     `needs` are (register, stage) pairs, `results` computed registers, `loaded` registers filled from memory in order,
     `updated_base` address registers written back. `offset` is the byte offset from `base`, None when it is a register.
     `shadowed_by_float_mac` and `older_after_float_mac`: bound by the rules float-mac-shadow and float-mac-slot;
-    `to_core`: moves a floating-point register to a core register.
+    `to_core`: moves a floating-point register to a core register; `alone`: never one of a pair.
     """
 
     name: str
@@ -93,6 +93,7 @@ class Instruction:
     shadowed_by_float_mac: bool = False
     older_after_float_mac: bool = False
     to_core: bool = False
+    alone: bool = False
 
     @property
     def reads_flags(self) -> bool:
@@ -140,6 +141,11 @@ def decoder() -> Any:
     decoder = capstone.Cs(capstone.CS_ARCH_ARM, capstone.CS_MODE_THUMB | capstone.CS_MODE_MCLASS)
     decoder.detail = True
     return decoder
+
+
+def register_name(register: int) -> str:
+    """A register as assemblers write it; the flags are called flags."""
+    return "flags" if register == FLAGS else str(decoder().reg_name(register))
 
 
 def decode(code: bytes, address: int) -> list[Instruction]:
@@ -219,7 +225,7 @@ def _multiple_fields(raw: Any, name: str) -> dict[str, Any]:
         implicit = name in ("push", "pop")
         base, data = (arm.ARM_REG_SP, registers) if implicit else (registers[0], registers[1:])
         fields = {"needs": ((base, Stage.ADDRESS),), "updated_base": (base,) if implicit or raw.writeback else ()}
-    fields |= {"unit": Unit.MULTIPLE, "cycles": max(1, (len(data) + 1) // 2)}
+    fields |= {"unit": Unit.MULTIPLE, "cycles": max(1, (len(data) + 1) // 2), "alone": True}
     if name == "ldrd" or name in _LOAD_MULTIPLE:
         return fields | {"loaded": tuple(r for r in data if r != arm.ARM_REG_PC)}
     return fields | {"needs": (*fields["needs"], *((r, Stage.STORE) for r in data))}
@@ -232,7 +238,7 @@ def _float_fields(raw: Any, name: str, read: list[int], written: list[int]) -> d
         data = tuple(_single_registers(_registers(raw)[:1]))
         double: dict[str, Any] = {"older_after_float_mac": True}
         if len(data) == 2:
-            double = {"unit": Unit.MULTIPLE, "cycles": 1, "shadowed_by_float_mac": True}
+            double = {"unit": Unit.MULTIPLE, "cycles": 1, "shadowed_by_float_mac": True, "alone": True}
         if name == "vldr":
             return fields | {"unit": Unit.LOAD, "loaded": data} | double
         return fields | {"unit": Unit.STORE, "needs": (*fields["needs"], *((r, Stage.STORE) for r in data))} | double
@@ -241,7 +247,8 @@ def _float_fields(raw: Any, name: str, read: list[int], written: list[int]) -> d
         registers = _registers(raw)
         base, listed = (arm.ARM_REG_SP, registers) if pushes else (registers[0], registers[1:])
         singles = tuple(_single_registers(listed))
-        fields = {"unit": Unit.MULTIPLE, "cycles": max(1, (len(singles) + 1) // 2), "shadowed_by_float_mac": True}
+        fields = {"unit": Unit.MULTIPLE, "cycles": max(1, (len(singles) + 1) // 2)}
+        fields |= {"shadowed_by_float_mac": True, "alone": True}
         address = ((base, Stage.ADDRESS),)
         if name in ("vpop", "vldmia", "vldmdb"):
             return fields | {"needs": address, "loaded": singles}
@@ -259,7 +266,8 @@ def _float_fields(raw: Any, name: str, read: list[int], written: list[int]) -> d
         to_core = any(arm.ARM_REG_R0 <= r <= arm.ARM_REG_R12 for r in written)
         constant = any(operand.type in (arm.ARM_OP_FP, arm.ARM_OP_IMM) for operand in raw.operands)
         limits = {"shadowed_by_float_mac": constant, "older_after_float_mac": not constant}
-        return fields | limits | {"unit": Unit.FLOAT_MOVE, "to_core": to_core}
+        two_registers = len(raw.operands) > 2
+        return fields | limits | {"unit": Unit.FLOAT_MOVE, "to_core": to_core, "alone": two_registers}
     cycles = (_DOUBLE_CYCLES if double_precision else _FLOAT_CYCLES).get(name, 1)
     return fields | {"unit": Unit.FLOAT, "cycles": cycles, "shadowed_by_float_mac": name == "vadd"}
 

@@ -64,6 +64,7 @@ KNOWN = (
     Known("two stores", "str r0, [r1]; str r2, [r1, #4]", 2, "one-store"),
     Known("store of what was just loaded", "ldr r0, [r1]; str r0, [r3]", 1),
     Known("ldrd", "ldrd r0, r1, [r2]", 1, "alone"),
+    Known("two registers to the core", "vmov r0, r1, s0, s1; add r2, r3, r4", 2, "alone"),
     Known("ldm of four", "ldm r0, {r1, r2, r3, r4}", 2, "two-registers-per-cycle"),
     Known("stm of six, aligned to eight bytes", "stm r0, {r1, r2, r3, r4, r5, r6}", 3, "two-registers-per-cycle"),
     Known("float sums in a chain", "vadd.f32 s0, s0, s1", 3, "float-result"),

@@ -95,9 +95,9 @@ def _float_mac_beside_memory(older: Instruction, younger: Instruction) -> bool:
 PAIRINGS = (
     Pairing(
         "alone",
-        "loads and stores of several registers and instructions of several cycles issue alone",
+        "loads, stores and vmov of several registers and instructions of several cycles issue alone",
         H743,
-        lambda older, younger: Unit.MULTIPLE in _units(older, younger) or older.cycles > 1 or younger.cycles > 1,
+        lambda older, younger: older.alone or younger.alone or older.cycles > 1 or younger.cycles > 1,
     ),
     Pairing(
         "dsp-in-older-slot",
@@ -288,6 +288,30 @@ DYNAMIC = (
 """Rules that depend on what happens at run time, besides what the code shows."""
 
 RULES: dict[str, Rule] = {rule.name: rule for rule in (*PAIRINGS, *LATENCIES, *OCCUPATIONS, *DYNAMIC)}
+
+
+_OCCUPATION_OF = {
+    "sdiv": "divide",
+    "udiv": "divide",
+    "vdiv": "float-divide",
+    "vsqrt": "float-root",
+    "dsb": "barrier",
+    "dmb": "barrier",
+    "isb": "barrier",
+    "mrs": "system-register",
+    "msr": "system-register",
+}
+
+
+def occupation_rule(instruction: Instruction) -> str:
+    """The name of the rule that makes an instruction issue for several cycles; empty when it does not."""
+    if instruction.cycles == 1:
+        return ""
+    if instruction.unit is Unit.MULTIPLE:
+        return "two-registers-per-cycle"
+    if ".f64" in instruction.text:
+        return "double-precision"
+    return _OCCUPATION_OF[instruction.name]
 
 
 def pairing_rule(older: Instruction, younger: Instruction) -> Pairing | None:

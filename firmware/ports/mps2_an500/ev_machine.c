@@ -21,10 +21,12 @@ enum { COUNT = 1, DWT_WORDS = 8, INPUT_BYTES = 1024 };
 static uint32_t from_host, to_host;
 
 static uint32_t ask_host(uint32_t operation, const void *arguments) {
-    register uint32_t r0 __asm__("r0") = operation;
-    register const void *r1 __asm__("r1") = arguments;
-    __asm__ volatile("bkpt 0xAB" : "+r"(r0) : "r"(r1) : "memory");
-    return r0;
+    uint32_t answer;
+    __asm__ volatile("mov r0, %1\n mov r1, %2\n bkpt 0xAB\n mov %0, r0"
+                     : "=r"(answer)
+                     : "r"(operation), "r"(arguments)
+                     : "r0", "r1", "memory");
+    return answer;
 }
 
 static uint32_t open_console(uint32_t mode) {
