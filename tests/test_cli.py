@@ -385,3 +385,38 @@ def test_build_divides_the_memory_and_bounds_the_stack(evbench: Evbench) -> None
     shown = evbench("build").out
     assert "stack" in shown
     assert all(layer["name"] in shown for layer in done["layers"])
+
+
+def test_audit_shows_targets_side_by_side_and_fails_where_a_layer_does(evbench: Evbench) -> None:
+    done = evbench("audit", "--target", "evbench", "--target", "cmsis-nn", "--json")
+    assert done.code == 1
+    own, arm = done.json["targets"]
+    assert (own["target"], own["passed"], own["counts"]["supported"]) == ("evbench", True, 13)
+    failed = {layer["name"]: layer for layer in arm["layers"] if layer["status"] == "fails"}
+    assert failed.keys() == {"head.pool", "head.linear"}
+    assert arm["sources"][failed["head.linear"]["source"]]["url"].startswith("https://")
+    shown = evbench("audit", "--target", "cmsis-nn")
+    assert "int8 logits" in " ".join(shown.out.split())
+
+
+def test_audit_passes_where_nothing_fails_and_refuses_unknown_targets(evbench: Evbench) -> None:
+    assert evbench("audit", "--target", "tflite-micro").code == 0
+    wrong = evbench("audit", "--target", "tflite")
+    assert wrong.code == 3
+    assert "tflite-micro" in wrong.err
+
+
+def test_audit_of_a_file_says_why_evbench_cannot_import_it(evbench: Evbench, tmp_path: Path) -> None:
+    onnx.save(mobile_network(), tmp_path / "float.onnx")
+    done = evbench("audit", "float.onnx", "--target", "evbench", "--json")
+    assert done.code == 1
+    assert "not quantised" in done.json["targets"][0]["refused"]
+
+
+def test_audit_of_a_recipe_needs_no_training(evbench: Evbench, tmp_path: Path) -> None:
+    text = resource("profiles", "recipes", "bars-voxel-qat.toml").read_text()
+    (tmp_path / "small.toml").write_text(text.replace("size = [128, 128]", "size = [32, 32]"))
+    done = evbench("audit", "small.toml", "--target", "evbench", "--target", "st-edge-ai", "--json")
+    assert done.code == 0
+    assert "untrained" in done.json["subject"]
+    assert done.json["targets"][1]["counts"] == {"supported": 12, "float": 1, "fails": 0, "unknown": 0}

@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import copy
 from collections.abc import Sequence
-from typing import cast
+from typing import Any, cast
 
 import torch
 from torch import Tensor, nn
@@ -42,6 +42,15 @@ from evbench.quantize.nodes import (
 from evbench.quantize.pt2e import quiet
 from evbench.quantize.support import check_node
 
+_WORDS: dict[Any, str] = {
+    ADD: "add",
+    CONCAT: "concat",
+    MAX_POOL: "max_pool",
+    AVERAGE_POOL: "average_pool",
+    **dict.fromkeys(GLOBAL_MEAN, "mean"),
+}
+"""What operations without weights are called in the names of layers."""
+
 
 def capture(network: nn.Module, example_shape: Sequence[int], *, per_channel_head: bool = False) -> GraphModule:
     """Export a copy of `network` for inputs [N, *example_shape] and bring it into the room's form.
@@ -50,7 +59,7 @@ def capture(network: nn.Module, example_shape: Sequence[int], *, per_channel_hea
     ModelError when the network cannot be exported, or names the first operator without a counterpart, its layer and
     what to use instead.
     """
-    graph_module = _export(network, tuple(example_shape))
+    graph_module = export_program(network, tuple(example_shape))
     _drop_guards(graph_module)
     _make_functional(graph_module)
     _absorb_weights(graph_module, per_channel_head)
@@ -66,7 +75,8 @@ def capture(network: nn.Module, example_shape: Sequence[int], *, per_channel_hea
 # --- steps ------------------------------------------------------------------------------------------------------------
 
 
-def _export(network: nn.Module, shape: tuple[int, ...]) -> GraphModule:
+def export_program(network: nn.Module, shape: tuple[int, ...]) -> GraphModule:
+    """The program that torch traces for inputs [N, *shape], as it is. Raises ModelError when there is none."""
     try:
         with quiet():
             program = torch.export.export(
@@ -202,10 +212,8 @@ def _move_relu_to_its_producer(graph_module: GraphModule) -> None:
 
 def _name_layers(graph_module: GraphModule) -> None:
     taken = {"input"}
-    words = {ADD: "add", CONCAT: "concat", MAX_POOL: "max_pool", AVERAGE_POOL: "average_pool"}
-    words |= dict.fromkeys(GLOBAL_MEAN, "mean")
     for node in graph_module.graph.nodes:
-        wanted = node.meta.get("layer") or (_layer_name(node, words[node.target]) if node.target in words else None)
+        wanted = node.meta.get("layer") or (layer_name(node) if node.target in _WORDS else None)
         if wanted is None:
             continue
         name, count = wanted, 1
@@ -272,7 +280,9 @@ def _replace_submodule(graph_module: GraphModule, name: str, layer: nn.Module) -
     parent.add_module(leaf, layer)
 
 
-def _layer_name(node: Node, word: str) -> str:
+def layer_name(node: Node) -> str:
+    """The path of the torch module that a node is; for an operation in a module's code the module's and a word."""
+    word = _WORDS.get(node.target, node.name)
     path, kind = module_stack(node)
     leaf = kind.startswith("torch.nn.modules.") and ".container." not in kind
     return path if leaf and path else f"{path}.{word}".lstrip(".")
