@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable, Sequence
 
 from evbench.compile.generate import Generated
@@ -43,6 +44,8 @@ def cmake_lists(sources: Iterable[str]) -> str:
 def readme(graph: IntegerGraph, plan: MemoryPlan, generated: Generated, scratch: int, board: BoardProfile) -> str:
     """What the folder is, what it needs of the memory, and how to build and place it."""
     constants = len(generated.files["weights.bin"])
+    words = re.findall(r"^static uint32_t site_bits_\d+\[(\d+)\]", generated.files["model.c"].decode(), re.MULTILINE)
+    activity = 4 * sum(map(int, words))
     source = graph.tensors[graph.inputs[0]]
     channels, height, width = source.shape if len(source.shape) == 3 else (source.size, 1, 1)
     memory = [
@@ -50,6 +53,7 @@ def readme(graph: IntegerGraph, plan: MemoryPlan, generated: Generated, scratch:
         ("constants read once a run", "DTCM", generated.fast_bytes, "`.data.ev_fast_weights`, also in flash"),
         *((f"activations, {r}", r.upper(), size, f"`.bss.ev_{r}`") for r, size in plan.peak.items()),
         ("scratch of the kernels", "DTCM", scratch, "`.bss.ev_dtcm`"),
+        ("activity of the sites", "DTCM", activity, "`.bss`"),
     ]
     layers = [
         (op.name, op.kind, f"{graph.macs(op):,}", f"{generated.constant_bytes[op.name]:,}", f"{plan.live[op.name]:,}")
@@ -68,7 +72,7 @@ def readme(graph: IntegerGraph, plan: MemoryPlan, generated: Generated, scratch:
             ("what", "where", "bytes", "section"), [(a, b, f"{size:,}", d) for a, b, size, d in memory if size]
         ),
         layers=_table(("layer", "kind", "MACs", "constants, bytes", "activations while it runs, bytes"), layers),
-        ram=f"{plan.bytes + scratch + generated.fast_bytes:,}",
+        ram=f"{plan.bytes + scratch + activity + generated.fast_bytes:,}",
         flash=f"{constants:,}",
     )
 

@@ -33,7 +33,8 @@ class RegionUse:
 @dataclass(frozen=True, slots=True)
 class LayerUse:
     """One layer. constants: in flash; code: of its kernel, which layers of one kind share; activations: bytes held at
-    once while it runs; region: where its output lies; scratch: DTCM that its kernel uses meanwhile."""
+    once while it runs; region: where its output lies; scratch: DTCM that its kernel uses meanwhile; choice: whether it
+    skips what saw no event, and why."""
 
     name: str
     kind: str
@@ -44,6 +45,7 @@ class LayerUse:
     output: int
     region: str
     scratch: int
+    choice: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -78,8 +80,9 @@ def footprint(graph: IntegerGraph, board: BoardProfile, build: Build) -> Footpri
             output=graph.tensors[operator.output].bytes,
             region=plan.placements[operator.output].region,
             scratch=layer_scratch_bytes(graph, operator),
+            choice=choice.reason,
         )
-        for operator, kernel in zip(graph.operators, generated.layer_kernels, strict=True)
+        for operator, kernel, choice in zip(graph.operators, generated.layer_kernels, generated.choices, strict=True)
     )
     fast = generated.fast_bytes
     kept = len(generated.files["weights.bin"]) - fast

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from itertools import groupby
 from typing import Any
 
 from rich.console import Group, RenderableType
@@ -30,12 +31,18 @@ def memory_table(result: dict[str, Any]) -> RenderableType:
     for number, layer in enumerate(result["layers"]):
         sizes = [f"{layer[key]:,}" for key in ("constants", "code", "activations", "output")]
         layers.add_row(str(number), layer["name"], layer["kernel"], *sizes, layer["region"], f"{layer['scratch']:,}")
+    choices: list[tuple[str, str]] = []
+    for choice, same in groupby(enumerate(result["layers"]), key=lambda entry: str(entry[1]["choice"])):
+        first, *others = (number for number, _ in same)
+        choices.append((f"{first}–{others[-1]}" if others else str(first), choice))
     stack = result["stack"]
     return Group(
         regions,
         Text(),
         layers,
         Text("Layers of one kernel share its code; activations are what is held at once while a layer runs.", "dim"),
+        Text(),
+        *(Text(f"{numbers}  {choice}") for numbers, choice in choices),
         Text(),
         Text(
             f"stack {stack['bytes']:,} of {result['stack_reserved']:,} bytes at most, "

@@ -38,7 +38,7 @@ def test_every_layer_has_its_kernel_its_code_and_its_place(
     layers = footprint(small_graph, board, build_firmware(small_graph, board, builds)).layers
     assert [layer.name for layer in layers] == [operator.name for operator in small_graph.operators]
     assert all(layer.code > 50 and layer.region == "dtcm" for layer in layers)
-    assert all(layer.activations >= layer.output for layer in layers)
+    assert all(layer.activations >= layer.output and layer.choice for layer in layers)
     assert max(layer.scratch for layer in layers) == scratch_bytes(small_graph)
 
 
