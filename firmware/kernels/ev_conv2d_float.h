@@ -11,66 +11,69 @@ static inline float rectify(float value, int32_t relu) {
     return relu && value < 0.0f ? 0.0f : value;
 }
 
-#if defined(EV_FLOAT_INPUT) && defined(__ARM_FEATURE_DSP) && defined(__ARM_FP)
-#define EV_FAST
-/* The first `fours` times four taps of dot8 on float inputs. VMLA rounds the product and then the sum, as C does; each
- * sum is needed again eight instructions later, and the loads stand between. */
+#if defined(__ARM_FEATURE_DSP) && defined(__ARM_FP)
+#ifdef EV_FLOAT_INPUT
+#define EV_DOT8 dot8_fours
+enum { EV_DOT8_TOGETHER = 4 };
+/* The first `fours` times four taps of dot8 on float inputs. VMLA rounds the product and then the sum, as C does.
+ * Loads come first: on the M7 they wait for three cycles behind a VMLA. Each sum is needed again eight instructions
+ * later. */
 static inline void dot8_fours(const float *x, const float *y, const float *w0, int32_t step, int32_t fours,
                               float *acc) {
     const float *w1 = w0 + step, *w2 = w1 + step, *w3 = w2 + step;
     __asm__ volatile("vldmia %[acc], {s0-s7}\n"
-                         "1:\n"
-                         "vldr d4, [%[x]]\n"
-                         "vldr d6, [%[w0]]\n"
-                         "vldr d5, [%[y]]\n"
-                         "vldr d7, [%[w1]]\n"
-                         "vldr d8, [%[w2]]\n"
-                         "vldr d9, [%[w3]]\n"
-                         "vmla.f32 s0, s8, s12\n"
-                         "vmla.f32 s4, s10, s12\n"
-                         "vldr d10, [%[x], #8]\n"
-                         "vmla.f32 s1, s8, s14\n"
-                         "vmla.f32 s5, s10, s14\n"
-                         "vldr d12, [%[w0], #8]\n"
-                         "vmla.f32 s2, s8, s16\n"
-                         "vmla.f32 s6, s10, s16\n"
-                         "vldr d11, [%[y], #8]\n"
-                         "vmla.f32 s3, s8, s18\n"
-                         "vmla.f32 s7, s10, s18\n"
-                         "vldr d13, [%[w1], #8]\n"
-                         "vmla.f32 s0, s9, s13\n"
-                         "vmla.f32 s4, s11, s13\n"
-                         "vldr d14, [%[w2], #8]\n"
-                         "vmla.f32 s1, s9, s15\n"
-                         "vmla.f32 s5, s11, s15\n"
-                         "vldr d15, [%[w3], #8]\n"
-                         "vmla.f32 s2, s9, s17\n"
-                         "vmla.f32 s6, s11, s17\n"
-                         "vmla.f32 s3, s9, s19\n"
-                         "vmla.f32 s7, s11, s19\n"
-                         "vmla.f32 s0, s20, s24\n"
-                         "subs %[fours], %[fours], #1\n"
-                         "vmla.f32 s4, s22, s24\n"
-                         "vmla.f32 s1, s20, s26\n"
-                         "add %[x], %[x], #16\n"
-                         "vmla.f32 s5, s22, s26\n"
-                         "vmla.f32 s2, s20, s28\n"
-                         "add %[y], %[y], #16\n"
-                         "vmla.f32 s6, s22, s28\n"
-                         "vmla.f32 s3, s20, s30\n"
-                         "add %[w0], %[w0], #16\n"
-                         "vmla.f32 s7, s22, s30\n"
-                         "vmla.f32 s0, s21, s25\n"
-                         "add %[w1], %[w1], #16\n"
-                         "vmla.f32 s4, s23, s25\n"
-                         "vmla.f32 s1, s21, s27\n"
-                         "add %[w2], %[w2], #16\n"
-                         "vmla.f32 s5, s23, s27\n"
-                         "vmla.f32 s2, s21, s29\n"
-                         "add %[w3], %[w3], #16\n"
-                         "vmla.f32 s6, s23, s29\n"
-                         "vmla.f32 s3, s21, s31\n"
-                         "vmla.f32 s7, s23, s31\n"
+                     "1:\n"
+                     "vldr d4, [%[x]]\n"
+                     "vldr d6, [%[w0]]\n"
+                     "vldr d5, [%[y]]\n"
+                     "vldr d7, [%[w1]]\n"
+                     "vldr d8, [%[w2]]\n"
+                     "vldr d9, [%[w3]]\n"
+                     "vldr d10, [%[x], #8]\n"
+                     "vldr d12, [%[w0], #8]\n"
+                     "vldr d11, [%[y], #8]\n"
+                     "vldr d13, [%[w1], #8]\n"
+                     "vldr d14, [%[w2], #8]\n"
+                     "vldr d15, [%[w3], #8]\n"
+                     "subs %[fours], %[fours], #1\n"
+                     "vmla.f32 s0, s8, s12\n"
+                     "vmla.f32 s4, s10, s12\n"
+                     "vmla.f32 s1, s8, s14\n"
+                     "vmla.f32 s5, s10, s14\n"
+                     "vmla.f32 s2, s8, s16\n"
+                     "vmla.f32 s6, s10, s16\n"
+                     "vmla.f32 s3, s8, s18\n"
+                     "vmla.f32 s7, s10, s18\n"
+                     "vmla.f32 s0, s9, s13\n"
+                     "vmla.f32 s4, s11, s13\n"
+                     "vmla.f32 s1, s9, s15\n"
+                     "vmla.f32 s5, s11, s15\n"
+                     "vmla.f32 s2, s9, s17\n"
+                     "vmla.f32 s6, s11, s17\n"
+                     "vmla.f32 s3, s9, s19\n"
+                     "vmla.f32 s7, s11, s19\n"
+                     "vmla.f32 s0, s20, s24\n"
+                     "vmla.f32 s4, s22, s24\n"
+                     "vmla.f32 s1, s20, s26\n"
+                     "vmla.f32 s5, s22, s26\n"
+                     "vmla.f32 s2, s20, s28\n"
+                     "vmla.f32 s6, s22, s28\n"
+                     "vmla.f32 s3, s20, s30\n"
+                     "vmla.f32 s7, s22, s30\n"
+                     "vmla.f32 s0, s21, s25\n"
+                     "vmla.f32 s4, s23, s25\n"
+                     "vmla.f32 s1, s21, s27\n"
+                     "vmla.f32 s5, s23, s27\n"
+                     "vmla.f32 s2, s21, s29\n"
+                     "vmla.f32 s6, s23, s29\n"
+                     "vmla.f32 s3, s21, s31\n"
+                     "vmla.f32 s7, s23, s31\n"
+                     "add %[x], %[x], #16\n"
+                     "add %[y], %[y], #16\n"
+                     "add %[w0], %[w0], #16\n"
+                     "add %[w1], %[w1], #16\n"
+                     "add %[w2], %[w2], #16\n"
+                     "add %[w3], %[w3], #16\n"
                      "bne 1b\n"
                      "vstmia %[acc], {s0-s7}\n"
                      : [x] "+r"(x), [y] "+r"(y), [w0] "+r"(w0), [w1] "+r"(w1), [w2] "+r"(w2), [w3] "+r"(w3),
@@ -80,18 +83,75 @@ static inline void dot8_fours(const float *x, const float *y, const float *w0, i
                        "s12", "s13", "s14", "s15", "s16", "s17", "s18", "s19", "s20", "s21", "s22", "s23", "s24",
                        "s25", "s26", "s27", "s28", "s29", "s30", "s31");
 }
+#else
+#define EV_DOT8 dot8_twos
+enum { EV_DOT8_TOGETHER = 2 };
+/* The first `twos` times two taps of dot8 on counts. */
+static inline void dot8_twos(const uint8_t *x, const uint8_t *y, const float *w0, int32_t step, int32_t twos,
+                             float *acc) {
+    const float *w1 = w0 + step, *w2 = w1 + step, *w3 = w2 + step;
+    uint32_t xs, ys, x0, y0;
+    __asm__ volatile("vldmia %[acc], {s0-s7}\n"
+                     "1:\n"
+                     "ldrh %[xs], [%[x]], #2\n"
+                     "ldrh %[ys], [%[y]], #2\n"
+                     "vldr d8, [%[w0]]\n"
+                     "uxtb %[x0], %[xs]\n"
+                     "vldr d9, [%[w1]]\n"
+                     "uxtb %[y0], %[ys]\n"
+                     "vldr d10, [%[w2]]\n"
+                     "lsr %[xs], %[xs], #8\n"
+                     "vldr d11, [%[w3]]\n"
+                     "lsr %[ys], %[ys], #8\n"
+                     "vmov s8, s9, %[x0], %[y0]\n"
+                     "add %[w0], %[w0], #8\n"
+                     "vmov s10, s11, %[xs], %[ys]\n"
+                     "add %[w1], %[w1], #8\n"
+                     "vcvt.f32.u32 s8, s8\n"
+                     "add %[w2], %[w2], #8\n"
+                     "vcvt.f32.u32 s9, s9\n"
+                     "add %[w3], %[w3], #8\n"
+                     "vcvt.f32.u32 s10, s10\n"
+                     "subs %[twos], %[twos], #1\n"
+                     "vcvt.f32.u32 s11, s11\n"
+                     "vmla.f32 s0, s8, s16\n"
+                     "vmla.f32 s4, s9, s16\n"
+                     "vmla.f32 s1, s8, s18\n"
+                     "vmla.f32 s5, s9, s18\n"
+                     "vmla.f32 s2, s8, s20\n"
+                     "vmla.f32 s6, s9, s20\n"
+                     "vmla.f32 s3, s8, s22\n"
+                     "vmla.f32 s7, s9, s22\n"
+                     "vmla.f32 s0, s10, s17\n"
+                     "vmla.f32 s4, s11, s17\n"
+                     "vmla.f32 s1, s10, s19\n"
+                     "vmla.f32 s5, s11, s19\n"
+                     "vmla.f32 s2, s10, s21\n"
+                     "vmla.f32 s6, s11, s21\n"
+                     "vmla.f32 s3, s10, s23\n"
+                     "vmla.f32 s7, s11, s23\n"
+                     "bne 1b\n"
+                     "vstmia %[acc], {s0-s7}\n"
+                     : [x] "+r"(x), [y] "+r"(y), [w0] "+r"(w0), [w1] "+r"(w1), [w2] "+r"(w2), [w3] "+r"(w3),
+                       [twos] "+r"(twos), [xs] "=&r"(xs), [ys] "=&r"(ys), [x0] "=&r"(x0), [y0] "=&r"(y0)
+                     : [acc] "r"(acc)
+                     : "cc", "memory", "s0", "s1", "s2", "s3", "s4", "s5", "s6", "s7", "s8", "s9", "s10", "s11", "s16",
+                       "s17", "s18", "s19", "s20", "s21", "s22", "s23");
+}
+#endif
 #endif
 
 /* Adds `count` taps to four outputs of two pixels: acc[0..3] and acc[4..7]. */
 static inline void dot8(const EV_INPUT *input, const EV_INPUT *next, const float *weight, int32_t step, int32_t count,
                         float *acc) {
-#ifdef EV_FAST
-    if (count >= 4) {
-        dot8_fours(input, next, weight, step, count / 4, acc);
-        input += count & ~3;
-        next += count & ~3;
-        weight += count & ~3;
-        count &= 3;
+#if defined(__ARM_FEATURE_DSP) && defined(__ARM_FP)
+    const int32_t done = EV_DOT8_TOGETHER * (count / EV_DOT8_TOGETHER);
+    if (done > 0) {
+        EV_DOT8(input, next, weight, step, count / EV_DOT8_TOGETHER, acc);
+        input += done;
+        next += done;
+        weight += done;
+        count -= done;
     }
 #endif
     const float *w0 = weight, *w1 = weight + step, *w2 = w1 + step, *w3 = w2 + step;
