@@ -60,7 +60,7 @@ class _Program:
     """The functions of an image by address."""
 
     def __init__(self, elf: ELFFile) -> None:
-        self._decoder = capstone.Cs(capstone.CS_ARCH_ARM, capstone.CS_MODE_THUMB)
+        self._decoder = capstone.Cs(capstone.CS_ARCH_ARM, capstone.CS_MODE_THUMB | capstone.CS_MODE_MCLASS)
         self._decoder.detail = True
         section: Callable[[str], Any] = elf.get_section_by_name
         symbols = list(section(".symtab").iter_symbols())
@@ -100,30 +100,27 @@ class _Program:
 
     def _read(self, address: int) -> _Function:
         found = _Function(self.names[address])
-        halves: dict[int, int] = {}
-        fixed: set[int] = set()  # registers that hold an address the linker chose
+        registers: dict[int, int] = {}  # those that hold an address the linker chose
         for instruction in self._instructions(address, found):
-            name = self._decoder.insn_name(instruction.id)
-            operands = instruction.operands
-            if name == "mov" and operands[0].reg == arm.ARM_REG_SP and operands[1].reg not in fixed:
+            name, operands = self._decoder.insn_name(instruction.id), instruction.operands
+            if name == "mov" and operands[0].reg == arm.ARM_REG_SP and operands[1].reg not in registers:
                 raise _variable(found.name)
-            if operands and operands[0].type == arm.ARM_OP_REG:
-                constant = name in ("movw", "movt") or (name == "ldr" and operands[1].mem.base == arm.ARM_REG_PC)
-                fixed = fixed | {operands[0].reg} if constant else fixed - {operands[0].reg}
-            found.frame += self._pushed(name, operands, found.name)
-            if name in ("bl", "blx", "b", "cbz", "cbnz") and operands[-1].type == arm.ARM_OP_IMM:
-                target = operands[-1].imm
-                if not address <= target < address + self.spans[address] or (name == "bl" and target == address):
-                    found.calls.add(self._function_at(target))
-            elif name == "blx" or (name == "bx" and operands[0].reg != arm.ARM_REG_LR):
-                found.indirect = True
-            elif name in ("movw", "movt") and operands[1].type == arm.ARM_OP_IMM:
-                register = operands[0].reg
-                low = halves.get(register, 0) & 0xFFFF
-                halves[register] = operands[1].imm << 16 | low if name == "movt" else operands[1].imm
-                if halves[register] & 1 and halves[register] & ~1 in self.spans:
-                    found.mentions.add(halves[register] & ~1)
+            _follow(registers, name, operands)
+            found.mentions |= {value & ~1 for value in registers.values() if value & 1 and value & ~1 in self.spans}
+            found.frame += _pushed(name, operands, found.name)
+            self._follow_jump(name, operands, address, found)
         return found
+
+    def _follow_jump(self, name: str, operands: list[Any], address: int, found: _Function) -> None:
+        """Note a jump that leaves the function at `address`, and a call of itself."""
+        if name in ("bl", "blx", "b", "cbz", "cbnz") and operands[-1].type == arm.ARM_OP_IMM:
+            target = operands[-1].imm
+            if name == "bl" or not address <= target < address + self.spans[address]:
+                found.calls.add(self._function_at(target))
+        elif name == "blx" or (name == "bx" and operands[0].reg != arm.ARM_REG_LR):
+            found.indirect = True
+        elif name in ("ldr", "mov") and operands[0].reg == arm.ARM_REG_PC:
+            found.indirect |= name == "mov" or operands[1].mem.base != arm.ARM_REG_SP
 
     def _function_at(self, address: int) -> int:
         """The function that a jump into its middle belongs to; compilers split cold parts off."""
@@ -139,23 +136,45 @@ class _Program:
             if not code:
                 found.mentions |= self._addresses(content[-place % 4 :])
                 continue
-            yield from self._decoder.disasm(content, place)
+            for instruction in self._decoder.disasm(content, place):
+                yield instruction
+                place = instruction.address + instruction.size
+            if place != stop:
+                raise BuildError(
+                    "The stack has no bound: an instruction is not known", where=f"function {found.name}, 0x{place:08x}"
+                )
 
-    def _pushed(self, name: str, operands: list[Any], function: str) -> int:
-        """Bytes by which an instruction lowers the stack pointer."""
-        if name in ("push", "vpush"):
-            return sum(map(_register_bytes, operands))
-        writes = bool(operands) and operands[0].type == arm.ARM_OP_REG and operands[0].reg == arm.ARM_REG_SP
-        if name in ("sub", "subw") and writes:
-            if operands[-1].type == arm.ARM_OP_IMM:
-                return int(operands[-1].imm)
-            raise _variable(function)
-        if name in ("stmdb", "vstmdb") and writes:
-            return sum(map(_register_bytes, operands[1:]))
-        memory = next((operand for operand in operands if operand.type == arm.ARM_OP_MEM), None)
-        if name in ("str", "strd") and memory is not None and memory.mem.base == arm.ARM_REG_SP and memory.mem.disp < 0:
-            return int(-memory.mem.disp)
-        return 0
+
+def _follow(registers: dict[int, int], name: str, operands: list[Any]) -> None:
+    """Keep the addresses that registers hold: literals, whose value is not looked up, and pairs of movw and movt."""
+    if not operands or operands[0].type != arm.ARM_OP_REG:
+        return
+    register = operands[0].reg
+    if name == "movt":
+        registers[register] = operands[1].imm << 16 | registers.get(register, 0) & 0xFFFF
+    elif name == "movw":
+        registers[register] = operands[1].imm
+    elif name == "ldr" and operands[1].mem.base == arm.ARM_REG_PC:
+        registers[register] = 0
+    else:
+        registers.pop(register, None)
+
+
+def _pushed(name: str, operands: list[Any], function: str) -> int:
+    """Bytes by which an instruction lowers the stack pointer."""
+    if name in ("push", "vpush"):
+        return sum(map(_register_bytes, operands))
+    writes = bool(operands) and operands[0].type == arm.ARM_OP_REG and operands[0].reg == arm.ARM_REG_SP
+    if name in ("sub", "subw") and writes:
+        if operands[-1].type == arm.ARM_OP_IMM:
+            return int(operands[-1].imm)
+        raise _variable(function)
+    if name in ("stmdb", "vstmdb") and writes:
+        return sum(map(_register_bytes, operands[1:]))
+    memory = next((operand for operand in operands if operand.type == arm.ARM_OP_MEM), None)
+    if name in ("str", "strd") and memory is not None and memory.mem.base == arm.ARM_REG_SP and memory.mem.disp < 0:
+        return int(-memory.mem.disp)
+    return 0
 
 
 def _variable(function: str) -> BuildError:
