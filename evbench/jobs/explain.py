@@ -143,7 +143,7 @@ def _rows(block: HotBlock) -> Iterator[tuple[str, str, str, str]]:
         if pair is not None:
             why = f"{pair.rule}, +{pair.waits:g}" if pair.rule else ""
         elif one.occupies > 1:
-            why = f"{one.occupied_by}: {one.occupies} cycles"
+            why = f"{one.occupied_by} x{one.occupies}"
         else:
             register = f" ({following.waits_for})" if following is not None and following.waits_for else ""
             why = following.rule + register if following is not None else ""

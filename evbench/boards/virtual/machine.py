@@ -19,33 +19,23 @@ from unicorn import arm_const as arm
 from unicorn.unicorn_py3.unicorn import uclib
 
 from evbench.boards.virtual.accesses import AccessPlan, access_plan
+from evbench.boards.virtual.address_space import check, is_mapped, map_memory, map_registers
 from evbench.boards.virtual.capture import Capture
 from evbench.boards.virtual.exceptions import THUMB_STATE, Exceptions, Fault
 from evbench.boards.virtual.flash_memory import FlashMemory
 from evbench.boards.virtual.instructions import Instruction, decode
 from evbench.boards.virtual.interrupts import InterruptController
-from evbench.boards.virtual.parts import (
-    FLASH_DATA_MISS,
-    FLASH_INSTRUCTION_MISS,
-    FLASH_REGIONS,
-    SRAM_MISS,
-    Chip,
-    Counted,
-    Line,
-    MemoryRegion,
-)
+from evbench.boards.virtual.parts import Chip, Counted, Line, MemoryRegion
 from evbench.boards.virtual.peripherals import Peripherals
 from evbench.boards.virtual.runtime import Callbacks, Counters, Runtime, Stop
 from evbench.boards.virtual.schedule import Schedule
-from evbench.boards.virtual.stm32h7 import REGISTERS, serial_port
+from evbench.boards.virtual.stm32h7 import serial_port
 from evbench.boards.virtual.system_control import SystemControl
 from evbench.boards.virtual.timing import block_branch, issue_block, misprediction_cycles
 
 unicorn: Any = untyped_unicorn  # its own annotations are too incomplete to check against
 
 CYCLE_FRACTION = 16
-_DWT_PAGE = 0xE0001000
-_PAGE_BYTES = 0x1000
 _NOWHERE = 0xFFFFFFFF
 _BITS_PER_BYTE = 10  # on a serial line, with start and stop bit
 _WAIT_FOR_INTERRUPT, _WAIT_FOR_EVENT, _YIELD = 0xBF30, 0xBF20, 0xBF10
@@ -113,45 +103,18 @@ class Machine:
         self._schedule = Schedule(
             self._runtime, controller, control, self.peripherals, chip.core_hz, port.exception, self._exchange
         )
-        self._map_memory(memory)
-        self._map_registers()
+        map_memory(self._uc, self._runtime, memory, flash)
+        map_registers(self._uc, self._runtime, self._read_register, self._write_register)
         self._hook(unicorn.UC_HOOK_BLOCK, "block_timing_block")
 
     # --- building ---
-
-    def _map_memory(self, memory: Mapping[str, MemoryRegion]) -> None:
-        for index, (name, region) in enumerate(memory.items()):
-            if name in FLASH_REGIONS:
-                permissions = unicorn.UC_PROT_READ | unicorn.UC_PROT_EXEC
-                self._uc.mem_map_ptr(region.origin, region.size, permissions, self._flash[name].pointer)
-                misses = (region.wait_states or FLASH_INSTRUCTION_MISS, region.wait_states or FLASH_DATA_MISS)
-            else:
-                self._uc.mem_map(region.origin, region.size)
-                misses = (0, 0) if name in ("itcm", "dtcm") else (region.wait_states or SRAM_MISS,) * 2
-            if any(misses):
-                self._runtime.add_region(index, region.origin, region.size, *misses)
-
-    def _map_registers(self) -> None:
-        pages = (
-            (self._runtime.port_page, "port_page_read", "port_page_write", self._runtime.page_pointer),
-            (_DWT_PAGE, "serial_port_read_dwt", "serial_port_write_dwt", self._runtime.port_pointer),
-        )
-        for start, size in REGISTERS:
-            inside = sorted(page for page, *_ in pages if start <= page < start + size)
-            for page in (*inside, start + size):
-                if page > start:
-                    self._uc.mmio_map(start, page - start, self._read_register, start, self._write_register, start)
-                start = page + _PAGE_BYTES
-        for page, read, write, user in pages:
-            functions = (self._runtime.function(read), user, self._runtime.function(write), user)
-            _check(uclib.uc_mmio_map(self._uc._uch, page, _PAGE_BYTES, *functions))
 
     def _hook(self, kind: int, function: str) -> ctypes.c_size_t:
         """Hooks a C function of the runtime: no Python runs when it is called."""
         handle = ctypes.c_size_t()
         every = (ctypes.c_uint64(1), ctypes.c_uint64(0))
         target = self._runtime.function(function)
-        _check(
+        check(
             uclib.uc_hook_add(self._uc._uch, ctypes.byref(handle), kind, target, self._runtime.timing_pointer, *every)
         )
         return handle
@@ -271,7 +234,7 @@ class Machine:
         if self._access_hook is None:
             self._access_hook = self._hook(unicorn.UC_HOOK_CODE, "block_timing_instruction")
         else:
-            _check(uclib.uc_hook_del(self._uc._uch, self._access_hook))
+            check(uclib.uc_hook_del(self._uc._uch, self._access_hook))
             self._access_hook = None
             # Unicorn takes a deleted hook out of its lists when a run ends, so one ends before its first block here.
             self._runtime.request_stop(True)
@@ -312,10 +275,7 @@ class Machine:
         return stack, entry
 
     def _is_bootable(self, stack: int, entry: int) -> bool:
-        return bool(entry & 1) and self._is_mapped(entry & ~1) and self._is_mapped(stack - 4)
-
-    def _is_mapped(self, address: int) -> bool:
-        return any(start <= address <= end for start, end, _ in self._uc.mem_regions())
+        return bool(entry & 1) and is_mapped(self._uc, entry & ~1) and is_mapped(self._uc, stack - 4)
 
     def _emulate(self, start: int) -> int:
         """Runs from `start` until something wants attention; returns where to go on."""
@@ -407,8 +367,3 @@ class Machine:
             self.peripherals.write(address, value, size)
         except Exception as error:
             self._stop_with(error)
-
-
-def _check(status: int) -> None:
-    if status != unicorn.UC_ERR_OK:
-        raise unicorn.UcError(status)

@@ -36,6 +36,8 @@ _RESET_VALUES = {
 }
 _READY_BITS = ((0, 2), (7, 8), (12, 13), (16, 17), (24, 25), (26, 27), (28, 29))
 """Bits of RCC_CR: each oscillator's or PLL's ON bit and the READY bit that follows it."""
+_FIRST_CORE_RUNS, _SECOND_CORE_RUNS = 1 << 14, 1 << 15
+"""D1CKRDY and D2CKRDY of RCC_CR. The second core of an STM32H747 is taken to sleep until a semaphore is released."""
 _VOLTAGE_READY = 1 << 13
 _QUADSPI_TRANSFER_COMPLETE = 1 << 1
 _COMPENSATION_READY = 1 << 8
@@ -75,10 +77,12 @@ class Peripherals:
         """Timers that firmware has written to, by address."""
         self._serial = frozenset(port.base for port in SERIAL_PORTS.values())
         self._random = 0x2545F491
+        self._second_core_woken = False
 
     def reset(self) -> None:
         """All registers take their values after reset."""
         self._values = dict(_RESET_VALUES)
+        self._second_core_woken = False
         self._used.clear()
         for timer in self._timers.values():
             timer.reset()
@@ -126,11 +130,13 @@ class Peripherals:
         else:
             if block not in self._serial:
                 self._mention(word)
+            self._second_core_woken |= word in HSEM and not value & _SEMAPHORE_TAKEN
             self._values[word] = value
 
     def _special(self, address: int, value: int) -> int:
         if address == RCC_CR:
-            return value | sum((value >> on & 1) << ready for on, ready in _READY_BITS)
+            ready = sum((value >> on & 1) << ready for on, ready in _READY_BITS)
+            return value | ready | _FIRST_CORE_RUNS | (_SECOND_CORE_RUNS if self._second_core_woken else 0)
         if address == RCC_CFGR:
             return (value & ~0x38) | (value & 7) << 3
         if address in (RCC_BDCR, RCC_CSR):

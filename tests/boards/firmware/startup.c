@@ -53,6 +53,15 @@ static void caches(void) {
   REG(0xE000ED14) |= 1u << 16;
 }
 
+// The M7 of an STM32H747 waits until the other core sleeps, and wakes it by a semaphore once the clocks are up.
+static void wake_second_core(void) {
+  while (REG(0x58024400) & 1u << 15) {
+  }
+  (void)REG(0x58026480);      // HSEM: take
+  REG(0x58026400) = 3u << 8;  // and release
+  UNTIL(0x58024400, 1u << 15);
+}
+
 static void say(const char *text) {
   for (; *text; text++) {
     UNTIL(UART + 0x1C, 1 << 7);
@@ -67,8 +76,6 @@ static void other_blocks(void) {
   (void)REG(0x48022800);  // nothing anybody names
   REG(0x40004428) = 'x';  // USART2, which leads nowhere
   UNTIL(0x4000441C, 1 << 6);
-  (void)REG(0x58026480);                // HSEM: take
-  REG(0x58026400) = 3u << 8;            // and release
   *(volatile uint8_t *)0x38000000 = 1;  // SRAM4
 }
 
@@ -90,6 +97,7 @@ int main(void) {
   caches();
   REG(UART) = 0xD;
   UNTIL(UART + 0x1C, 1 << 21);
+  wake_second_core();
   other_blocks();
   say("clocks are up\n");
   return 0;
