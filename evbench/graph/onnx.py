@@ -13,9 +13,9 @@ agree with `execute` on every byte. Three things are needed for that:
   the float sum as an output of the session's copy of the model (the file does not have it) prevents that fusion.
 * layers on 16-bit activations, for which ONNX Runtime has no integer kernels, are written in exact arithmetic in the
   session's copy (onnx_wide.py). The file has the plain QDQ form, which the unoptimised session runs in float32.
-* so do averages under a window, whose fused kernel adds the zero point before it rounds. They are written in units of
-  the input's last bit: DequantizeLinear at scale 1, AveragePool, QuantizeLinear at scale s_out / s_in. Sums of whole
-  numbers are exact in any order, sums of scaled ones would fall to either side of a rounding tie.
+* so do averages under a window, whose fused kernel adds the zero point before it rounds. The session's copy has them in
+  units of the input's last bit: DequantizeLinear at scale 1, AveragePool, QuantizeLinear at scale s_out / s_in. Sums of
+  whole numbers are exact in any order, sums of scaled ones fall to either side of a rounding tie.
 """
 
 from __future__ import annotations
@@ -57,7 +57,8 @@ OFFSET = {DType.U8: 128, DType.S8: 0, DType.S16: 0}  # graph grid minus ONNX gri
 def to_onnx(graph: IntegerGraph, exact: bool = False) -> onnx.ModelProto:
     """The network as a checked ONNX model: float32 input [n, C, H, W] named as the graph's input, outputs float32.
 
-    `exact` writes layers on 16-bit activations in arithmetic that no execution rounds differently, instead of QDQ form.
+    `exact` writes means under a window and layers on 16-bit activations so that no execution rounds them differently,
+    instead of in plain QDQ form.
     Raises ModelError for tensors that cannot be quantised (32 bit) and for states.
     """
     if len(graph.inputs) != 1 or graph.states:
@@ -186,7 +187,7 @@ class _Writer:
             self.node("Relu", [f"{output.name}.sum"], real)
         if output.dtype.is_float:
             return
-        if isinstance(operator, AveragePool2d):
+        if self.exact and isinstance(operator, AveragePool2d):
             self._quantise(real, output, output.name, float(multipliers(self.graph, operator)[0]))
         elif relu and not rectify:
             self._quantise(real, output, f"{output.name}.signed")
@@ -242,7 +243,7 @@ class _Writer:
             case AveragePool2d():
                 self.node(
                     "AveragePool",
-                    [self.real(sources[0], scale=1.0)],
+                    [self.real(sources[0], scale=1.0 if self.exact else None)],
                     result,
                     f"{operator.kind}:{operator.output}",
                     kernel_shape=list(operator.kernel),

@@ -73,6 +73,20 @@ def test_unoptimised_sessions_run_the_float_operators_of_the_file() -> None:
     assert differing <= sum(value.size for value in expected.values()) / 10_000
 
 
+@pytest.mark.parametrize("name", [*NETWORKS, *WIDE])
+def test_every_tensor_of_the_file_is_read_on_the_grid_it_was_written_on(name: str) -> None:
+    model = to_onnx((NETWORKS | WIDE)[name])
+    constants = {entry.name: onnx.numpy_helper.to_array(entry) for entry in model.graph.initializer}
+    grids: dict[str, set[tuple[float, int]]] = {}
+    for node in model.graph.node:
+        if node.op_type in ("QuantizeLinear", "DequantizeLinear") and node.input[0] not in constants:
+            stored = node.output[0] if node.op_type == "QuantizeLinear" else node.input[0]
+            grid = (float(constants[node.input[1]]), int(constants[node.input[2]]))
+            grids.setdefault(stored, set()).add(grid)
+    assert grids
+    assert all(len(found) == 1 for found in grids.values())
+
+
 @pytest.mark.parametrize("name", WIDE)
 def test_the_file_of_a_network_with_16_bit_activations_quantises_them_in_opset_21(name: str) -> None:
     graph = WIDE[name]
