@@ -14,7 +14,7 @@ ROOMS_WITHOUT_TORCH = (
     "evbench.graph.execute",
     "evbench.compile.build",
     "evbench.boards.session",
-    "evbench.quantize.ranges",
+    "evbench.quantize.alarms",
     "evbench.jobs.store",
     "evbench.jobs.engine",
 )

@@ -101,8 +101,9 @@ class LogHistogram:
         lower, upper, counts, _ = self._parts(np.inf, exact=True)
         if not counts.size:
             return 0.0
-        width = np.maximum(upper - lower, np.finfo(np.float64).tiny)
-        return float(counts @ np.clip((upper - limit) / width, 0.0, 1.0)) / self.nonzero
+        whole = np.where(upper > lower, upper - lower, 1.0)
+        above = np.where(lower >= limit, 1.0, np.clip((upper - limit) / whole, 0.0, 1.0))
+        return float(counts @ np.where(upper > limit, above, 0.0)) / self.nonzero
 
     def active_limit(self) -> float:
         """The largest magnitude of the active mode; 0 when nothing but zeros was seen.
