@@ -7,12 +7,16 @@ a tie: its value before rounding, computed in float64, lies next to k + 1/2 with
 the results are the two neighbours. At most one element in 10,000 may be a tie. What later layers make of a tie is
 inherited: it vanishes when they are run again on equal inputs. It can exceed 1 LSB, is reported, and is bounded through
 the logits: within 0.01 on equal inputs, and within 0.05 end to end where ties were shown.
+
+Where executions differ more than they may, the first differing layer is named with its worst element, and the fault
+that explains it where graph/faults.py knows one. ort-uint8 is reported and not judged: it is ONNX Runtime as it comes,
+whose sums saturate on an x86 CPU without VNNI.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from typing import Any, Protocol
 
 import numpy as np
@@ -20,10 +24,12 @@ from numpy.typing import NDArray
 
 from evbench.errors import ModelError
 from evbench.graph.execute import execute, run_operator
+from evbench.graph.faults import Fault, recognise
 from evbench.graph.model import IntegerGraph, Operator
 from evbench.graph.rounding import rounding_point
 
 FLOAT_EXECUTIONS = frozenset({"torch", "ort-float", "fake-quant", "onnx-file"})
+UNJUDGED = frozenset({"ort-uint8"})
 LOGIT_TOLERANCE = 0.01  # float executions, given equal inputs of the last layer or no tie before it
 INHERITED_LOGIT_TOLERANCE = 0.05  # float executions end to end, behind ties
 TIE_SHARE = 1e-4  # of the integer elements
@@ -70,6 +76,7 @@ class Pair:
     max_lsb and differing compare the executions end to end. For float executions the rest says where that comes from:
     ties, of which the farthest lies `tie_distance` LSB from k + 1/2; inherited: differing because of an earlier tie;
     unexplained: neither. `own_max_lsb` and `own_logit_deviation` are the largest differences made by one layer.
+    fault: what explains the difference in the first differing layer, in the execution `faulty`.
     """
 
     a: str
@@ -86,6 +93,8 @@ class Pair:
     tie_distance: float = 0.0
     own_max_lsb: int = 0
     own_logit_deviation: float = 0.0
+    fault: Fault | None = None
+    faulty: str = ""
 
     @property
     def first_differing_layer(self) -> str | None:
@@ -96,8 +105,15 @@ class Pair:
         """Whether the pair must agree on every bit."""
         return not {self.a, self.b} & FLOAT_EXECUTIONS
 
+    @property
+    def judged(self) -> bool:
+        """Whether the pair has to agree at all."""
+        return not {self.a, self.b} & UNJUDGED
+
     def passes(self, float_network: bool) -> bool:
         """Whether the differences are allowed; float32 networks are judged by their logits alone."""
+        if not self.judged:
+            return True
         close = self.max_logit_deviation <= LOGIT_TOLERANCE
         if float_network:
             return close
@@ -139,6 +155,8 @@ class ParityReport:
                     "inherited": pair.inherited,
                     "unexplained": pair.unexplained,
                     "tie_distance_lsb": pair.tie_distance,
+                    "fault": pair.fault and {**asdict(pair.fault), "execution": pair.faulty},
+                    "judged": pair.judged,
                     "passed": pair.passes(self.float_network),
                 }
                 for pair in self.pairs
@@ -189,8 +207,10 @@ class _Tally:
         self.deviation = self.own_deviation = self.tie_distance = 0.0
         self.equal_logits = True
         self.worst: tuple[int, float, Worst] | None = None
+        self.first: tuple[int, Operator, tuple[Tensors, Tensors]] | None = None
 
     def pair(self) -> Pair:
+        fault, faulty = self._fault()
         return Pair(
             *self.names,
             elements=self.elements,
@@ -205,7 +225,22 @@ class _Tally:
             tie_distance=self.tie_distance,
             own_max_lsb=self.max_lsb if self.exact else self.own_max_lsb,
             own_logit_deviation=self.deviation if self.exact else self.own_deviation,
+            fault=fault,
+            faulty=faulty,
         )
+
+    def _fault(self) -> tuple[Fault | None, str]:
+        """What explains the first differing layer, and in which execution; nothing for ties and float networks."""
+        if self.first is None or self.graph.is_float or not (self.exact or self.unexplained):
+            return None, ""
+        _, operator, (a, b) = self.first
+        for name, values in zip(reversed(self.names), (b, a), strict=True):
+            if all(source in values for source in operator.inputs):
+                inputs = [values[source] for source in operator.inputs]
+                fault = recognise(self.graph, operator, inputs, values[operator.output])
+                if fault is not None:
+                    return fault, name
+        return None, ""
 
     def add(self, start: int, a: Tensors, b: Tensors) -> None:
         """Compare all tensors of some windows, the first of which has number `start`."""
@@ -223,7 +258,7 @@ class _Tally:
                     where=f"layer '{operator.name}'",
                 )
             if self.graph.tensors[name].dtype.is_float:
-                self._floats(step, operator, start, a[name], b[name])
+                self._floats(step, operator, start, a, b)
                 if name in self.graph.outputs and not self.exact and not self.graph.is_float:
                     self._own_logits(operator, a, b)
             else:
@@ -237,23 +272,22 @@ class _Tally:
         self.differing += count
         if count:
             self.max_lsb = max(self.max_lsb, int(distance.max()))
-            self._note(step, operator, start, distance, a[name], b[name])
+            self._note(step, operator, start, distance, a, b)
         if not self.exact:
             self._explain(operator, a, b, distance > 0)
 
-    def _floats(
-        self, step: int, operator: Operator, start: int, a: NDArray[np.float32], b: NDArray[np.float32]
-    ) -> None:
+    def _floats(self, step: int, operator: Operator, start: int, a: Tensors, b: Tensors) -> None:
+        left, right = a[operator.output], b[operator.output]
         with np.errstate(all="ignore"):
-            distance = np.abs(a.astype(np.float64) - b)
-        distance = np.where(a == b, 0.0, np.where(np.isfinite(distance), distance, LARGEST_FLOAT))
+            distance = np.abs(left.astype(np.float64) - right)
+        distance = np.where(left == right, 0.0, np.where(np.isfinite(distance), distance, LARGEST_FLOAT))
         largest = float(distance.max())
         if operator.output in self.graph.outputs:
             self.deviation = max(self.deviation, largest)
             self.equal_logits &= largest == 0
         close = LOGIT_TOLERANCE if self.graph.is_float or not self.exact else 0.0
         if operator.output not in self.graph.outputs:
-            close *= max(1.0, float(np.abs(a).max()))
+            close *= max(1.0, float(np.abs(left).max()))
         if largest > close:
             self._note(step, operator, start, distance, a, b)
 
@@ -266,14 +300,16 @@ class _Tally:
         largest = float(distance.max())
         self.own_deviation = max(self.own_deviation, largest if np.isfinite(largest) else LARGEST_FLOAT)
 
-    def _note(
-        self, step: int, operator: Operator, start: int, distance: NDArray[Any], a: NDArray[Any], b: NDArray[Any]
-    ) -> None:
+    def _note(self, step: int, operator: Operator, start: int, distance: NDArray[Any], a: Tensors, b: Tensors) -> None:
+        """Remember the farthest element of the first layer that differs, and the layer's tensors of these windows."""
         window, *position = (int(index) for index in np.unravel_index(int(distance.argmax()), distance.shape))
         size = float(distance.max())
         if self.worst is None or (step, -size) < (self.worst[0], -self.worst[1]):
-            values = (float(array[(window, *position)]) for array in (a, b))
+            values = (float(run[operator.output][(window, *position)]) for run in (a, b))
             self.worst = (step, size, Worst(operator.name, start + window, tuple(position), *values))
+            names = (*operator.inputs, operator.output)
+            runs = ({name: run[name] for name in names if name in run} for run in (a, b))
+            self.first = (step, operator, (next(runs), next(runs)))
 
     def _explain(self, operator: Operator, a: Tensors, b: Tensors, differs: NDArray[np.bool_]) -> None:
         """Split what differs into ties of this layer, differences inherited from its inputs, and what is neither."""

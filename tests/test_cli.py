@@ -368,7 +368,7 @@ def test_a_quantised_onnx_file_is_profiled_on_random_inputs_and_gives_the_refere
 
 def test_parity_takes_the_onnx_file_itself_as_one_of_the_executions(evbench: Evbench, tmp_path: Path) -> None:
     report = evbench("parity", quantised(mobile_network(2), tmp_path), "--windows", "3", "--json").json
-    assert {pair["b"] for pair in report["pairs"]} == {"ort", "ort-float", "onnx-file", "host", "board"}
+    assert {pair["b"] for pair in report["pairs"]} == {"ort", "ort-float", "ort-uint8", "onnx-file", "host", "board"}
     assert report["passed"]
 
 

@@ -78,22 +78,18 @@ def input_tensor(graph: IntegerGraph, batch: NDArray[Any]) -> Tensor:
 def run_operator(graph: IntegerGraph, operator: Operator, inputs: list[NDArray[Any]]) -> NDArray[Any]:
     """One operator on stored values [N, ...]; returns the output tensor's stored values [N, ...]."""
     output = graph.tensors[operator.output]
+    if not output.dtype.is_float and (scaled := scaled_output(graph, operator, inputs)) is not None:
+        return stored_output(graph, operator, scaled)
     match operator:
         case Conv2d() | Linear():
-            weighted = _weighted_chunks(graph, operator, inputs[0])
-            return weighted if output.dtype.is_float else _clamp(weighted, output, operator.relu)
+            return _weighted_chunks(graph, operator, inputs[0])
         case GlobalAveragePool():
-            source = graph.tensors[operator.inputs[0]]
-            if source.dtype.is_float:
-                return np.asarray(inputs[0].mean(axis=(2, 3), keepdims=True, dtype=np.float32))
-            scaled = accumulate(graph, operator, inputs).astype(np.float32) * multipliers(graph, operator)[0]
-            return _clamp(scaled, output, relu=False)
+            return np.asarray(inputs[0].mean(axis=(2, 3), keepdims=True, dtype=np.float32))
         case MaxPool2d():
             return _max_pool(operator, inputs[0])
         case AveragePool2d():
             total, count = window_sums(graph, operator, inputs[0])
-            mean = total.astype(np.float32) / count
-            return mean if output.dtype.is_float else _clamp(mean / multipliers(graph, operator)[0], output, relu=False)
+            return np.asarray(total.astype(np.float32) / count)
         case Concat():
             sources = [graph.tensors[name] for name in operator.inputs]
             parts = [regrid(value, source, output) for value, source in zip(inputs, sources, strict=True)]
@@ -101,19 +97,41 @@ def run_operator(graph: IntegerGraph, operator: Operator, inputs: list[NDArray[A
         case Rescale():
             return regrid(inputs[0], graph.tensors[operator.inputs[0]], output)
         case Add():
-            if output.dtype.is_float:
-                total = inputs[0] + inputs[1]
-                return np.asarray(np.maximum(total, np.float32(0)) if operator.relu else total)
+            total = inputs[0] + inputs[1]
+            return np.asarray(np.maximum(total, np.float32(0)) if operator.relu else total)
+        case _:
+            raise ModelError(
+                f"The reference execution has no operator {operator.kind}", where=f"layer '{operator.name}'"
+            )
+
+
+def scaled_output(graph: IntegerGraph, operator: Operator, inputs: list[NDArray[Any]]) -> NDArray[np.float32] | None:
+    """What an integer operator rounds: its output [N, ...] in LSB without zero point, float32 as the formulas say.
+
+    None for operators that copy stored values or round each input by itself.
+    """
+    match operator:
+        case Conv2d() | Linear():
+            return _weighted_chunks(graph, operator, inputs[0])
+        case GlobalAveragePool():
+            return np.asarray(accumulate(graph, operator, inputs).astype(np.float32) * multipliers(graph, operator)[0])
+        case AveragePool2d():
+            total, count = window_sums(graph, operator, inputs[0])
+            return np.asarray(total.astype(np.float32) / count / multipliers(graph, operator)[0])
+        case Add():
             first, second, scale = multipliers(graph, operator)
             zeros = [np.float32(graph.tensors[name].zero_point) for name in operator.inputs]
             real = (inputs[0].astype(np.float32) - zeros[0]) * first + (
                 inputs[1].astype(np.float32) - zeros[1]
             ) * second
-            return _clamp(real / scale, output, operator.relu)
+            return np.asarray(real / scale)
         case _:
-            raise ModelError(
-                f"The reference execution has no operator {operator.kind}", where=f"layer '{operator.name}'"
-            )
+            return None
+
+
+def stored_output(graph: IntegerGraph, operator: Operator, scaled: NDArray[np.float32]) -> NDArray[Any]:
+    """`scaled` rounded half to even and saturated as an integer operator's output is stored."""
+    return _clamp(scaled, graph.tensors[operator.output], bool(getattr(operator, "relu", False)))
 
 
 def multipliers(graph: IntegerGraph, operator: Operator) -> NDArray[np.float32]:

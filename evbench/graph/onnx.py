@@ -100,12 +100,14 @@ _ELEMENT = {
 class OnnxSession:
     """ONNX Runtime on one thread, with every tensor of the graph as an output.
 
-    `optimised` sessions run integer kernels, others the float operators of the file as they stand.
+    `optimised` sessions run integer kernels, others the float operators of the file as they stand. With
+    `keep_int8` unset an optimised one rewrites int8 activations to uint8, as ONNX Runtime does unless told otherwise.
     """
 
-    def __init__(self, graph: IntegerGraph, optimised: bool, threads: int = 1) -> None:
+    def __init__(self, graph: IntegerGraph, optimised: bool, threads: int = 1, *, keep_int8: bool = True) -> None:
         self.graph = graph
-        self.name = "ort" if optimised else "ort-float"
+        self.name = ("ort" if keep_int8 else "ort-uint8") if optimised else "ort-float"
+        self._keep_int8 = keep_int8
         model = to_onnx(graph, exact=optimised)
         self._names = {graph.inputs[0]: _stored_name(graph, graph.inputs[0])} if not graph.is_float else {}
         self._names |= {op.output: op.output for op in graph.operators}
@@ -145,7 +147,7 @@ class OnnxSession:
         options.inter_op_num_threads = 1
         levels = ort.GraphOptimizationLevel
         options.graph_optimization_level = levels.ORT_ENABLE_ALL if optimised else levels.ORT_DISABLE_ALL
-        options.add_session_config_entry("session.qdqisint8allowed", "1")
+        options.add_session_config_entry("session.qdqisint8allowed", str(int(self._keep_int8)))
         options.add_session_config_entry("session.intra_op.allow_spinning", "0")
         if optimised_model is not None:
             options.optimized_model_filepath = str(optimised_model)

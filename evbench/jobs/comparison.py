@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -45,6 +46,8 @@ def compare_model(
         OnnxSession(graph, optimised=True),
         OnnxSession(graph, optimised=False),
     ]
+    if not graph.is_float:
+        executions.append(OnnxSession(graph, optimised=True, keep_int8=False))
     if source is not None and (source / "torch.safetensors").is_file():
         executions.append(_torch(source))
     if source is not None and source.suffix == ONNX:
@@ -52,7 +55,16 @@ def compare_model(
     executions.append(_Host(HostModel(graph, workspace.cache / "host")))
     executions.append(BoardExecution(session, build, graph))
     result: dict[str, Any] = compare(graph, executions, batch).to_json()
-    return result
+    return result | {"vnni": has_vnni()}
+
+
+def has_vnni() -> bool | None:
+    """Whether this x86 CPU multiplies bytes without saturating (VNNI); None where that cannot be told or is no x86."""
+    try:
+        flags = re.search(r"^flags\s*:(.*)$", Path("/proc/cpuinfo").read_text(), re.MULTILINE)
+    except OSError:
+        return None
+    return None if flags is None else any("vnni" in flag for flag in flags[1].split())
 
 
 @dataclass(frozen=True, slots=True)

@@ -164,9 +164,31 @@ def parity_table(report: dict[str, Any]) -> RenderableType:
             str(pair["max_lsb"]),
             f"{pair['max_logit_deviation']:.6f}",
             pair["first_differing_layer"] or "none",
-            Text("ok", "green") if pair["passed"] else Text("differs", "bold red"),
+            _verdict(pair),
         )
-    return table
+    notes = [_difference(pair) for pair in report["pairs"] if pair["worst_element"] and not pair["ties"]]
+    if report.get("vnni") is not None and any(not pair["judged"] for pair in report["pairs"]):
+        here = (
+            "has VNNI: uint8 kernels do not saturate here" if report["vnni"] else "has no VNNI: uint8 kernels saturate"
+        )
+        notes.append(Text(f"ort-uint8 is ONNX Runtime without session.qdqisint8allowed; this CPU {here}.", "dim"))
+    return Group(table, *notes)
+
+
+def _verdict(pair: dict[str, Any]) -> Text:
+    if not pair["judged"]:
+        return Text("not judged", "dim")
+    return Text("ok", "green") if pair["passed"] else Text("differs", "bold red")
+
+
+def _difference(pair: dict[str, Any]) -> Text:
+    """Where two executions first differ, its worst element, and the fault that explains it."""
+    worst, fault = pair["worst_element"], pair["fault"]
+    place = ", ".join(map(str, worst["position"]))
+    values = f"{pair['a']} has {worst['a']}, {pair['b']} has {worst['b']}"
+    where = f"{pair['first_differing_layer']}, window {worst['window']}, element ({place}): {values}"
+    why = f"; {fault['kind']} in {fault['execution']}: {fault['text']}" if fault else ""
+    return Text(f"{where}{why}", "yellow")
 
 
 def jobs_table(jobs: Sequence[JobRow]) -> RenderableType:

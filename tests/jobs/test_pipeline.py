@@ -204,7 +204,7 @@ def test_the_exported_model_of_a_job_can_be_profiled_and_compared(
     assert Store(workspace).profile_runs()[0].result["total_cycles"] == profile["total_cycles"]
     parity = actions.parity_model(Store(workspace), model, load_board("virtual-h743"), windows=3)
     assert parity["passed"]
-    assert {pair["b"] for pair in parity["pairs"]} == {"ort", "ort-float", "torch", "host", "board"}
+    assert {pair["b"] for pair in parity["pairs"]} == {"ort", "ort-float", "ort-uint8", "torch", "host", "board"}
 
 
 def test_a_profile_job_records_its_steps_and_live_cycles(workspace: Workspace, finished: JobRow) -> None:
