@@ -9,7 +9,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from evbench.errors import ModelError
-from evbench.graph.model import Add, IntegerGraph, MaxPool2d, Operator
+from evbench.graph.model import Add, AveragePool2d, IntegerGraph, MaxPool2d, Operator, Rescale
 
 ALIGNMENT = 32  # bytes: one cache line of the Cortex-M7
 
@@ -90,9 +90,9 @@ def plan_memory(graph: IntegerGraph, capacity: Mapping[str, int]) -> MemoryPlan:
 
     Of several ways to place them the one is taken that reads and writes most in the first regions.
 
-    An addition whose operand is not read again writes its result in that operand's place; a pooling that reads ahead of
-    what it writes may begin its output where its input begins, or before. The input keeps its memory to itself when
-    there is room. Raises ModelError naming the layer with the largest need when the tensors do not fit.
+    An elementwise operator whose operand is not read again writes its result in that operand's place; a pooling that
+    reads ahead of what it writes may begin its output where its input begins, or before. The input keeps its memory to
+    itself when there is room. Raises ModelError naming the layer with the largest need when the tensors do not fit.
     """
     for keep_inputs in (True, False):
         buffers = _buffers(graph, lifetimes(graph, keep_inputs))
@@ -137,10 +137,10 @@ def _cost(plan: _Placed, traffic: Mapping[str, int]) -> tuple[list[int], list[in
 
 
 def _buffers(graph: IntegerGraph, lives: Mapping[str, tuple[int, int]]) -> list[_Buffer]:
-    """One buffer per tensor, but for results of additions that take an operand's place."""
+    """One buffer per tensor, but for results of elementwise operators that take an operand's place."""
     members: dict[str, list[str]] = {name: [name] for name in lives}
     for step, operator in enumerate(graph.operators):
-        if not isinstance(operator, Add):
+        if not isinstance(operator, Add | Rescale):
             continue
         for name in operator.inputs:
             owned = name not in {*graph.inputs, *_lasting(graph)} and lives[name][1] == step
@@ -167,8 +167,10 @@ def reads_ahead(graph: IntegerGraph, operator: Operator) -> bool:
 
     So for poolings, which go through their output pixel by pixel, when no window begins before the pixel it makes.
     """
-    if not isinstance(operator, MaxPool2d):
+    if not isinstance(operator, MaxPool2d | AveragePool2d):
         return False
+    if isinstance(operator, AveragePool2d) and graph.tensors[operator.output].dtype.is_float:
+        return False  # its kernel has an order of its own
     width = graph.tensors[operator.inputs[0]].shape[2]
     _, rows, columns = graph.tensors[operator.output].shape
     top = np.maximum(0, np.arange(rows) * operator.stride[0] - operator.padding[0])

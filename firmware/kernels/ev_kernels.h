@@ -158,7 +158,8 @@ void ev_avgpool2d_u8(const ev_avgpool2d *layer, const uint8_t *input, uint8_t *o
 void ev_avgpool2d_s8(const ev_avgpool2d *layer, const int8_t *input, uint8_t *output);
 void ev_avgpool2d_f32(const ev_window *window, int32_t count_padding, const float *input, float *output);
 
-/* The output may begin where the input does when no window begins before the output pixel it makes. */
+/* The output may begin where the input does when no window begins before the output pixel it makes; so for the means
+ * under a window of 8-bit activations. */
 void ev_maxpool_u8(const ev_window *window, const uint8_t *input, uint8_t *output);
 void ev_maxpool_s8(const ev_window *window, const int8_t *input, int8_t *output);
 void ev_maxpool_s16(const ev_window *window, const int16_t *input, int16_t *output);

@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 from evbench.errors import ModelError
 from evbench.graph.memory import ALIGNMENT, lifetimes, plan_memory, reads_ahead
-from evbench.graph.model import Add, DType, GlobalAveragePool, IntegerGraph, MaxPool2d, Operator, Tensor
+from evbench.graph.model import Add, DType, GlobalAveragePool, IntegerGraph, MaxPool2d, Operator, Rescale, Tensor
 from tests.graph.networks import random_graph, residual_graph
 
 BOARD = {"axi": 512 * 1024, "sram": 288 * 1024, "dtcm": 96 * 1024}
@@ -92,6 +92,19 @@ def test_an_addition_takes_the_place_of_an_operand_read_for_the_last_time() -> N
         if isinstance(operator, Add):
             places = [plan.placements[name] for name in operator.inputs]
             assert plan.placements[operator.output] in places
+
+
+def test_a_change_of_grid_between_equal_widths_stays_in_place() -> None:
+    dtypes = {"input": DType.U8, "a": DType.U8, "same": DType.S8, "wider": DType.S16}
+    tensors = {name: Tensor(name, (4, 8, 8), dtype) for name, dtype in dtypes.items()}
+    operators = (
+        MaxPool2d("pool", ("input",), "a", (1, 1), (1, 1), (0, 0, 0, 0)),
+        Rescale("narrow", ("a",), "same"),
+        Rescale("widen", ("same",), "wider"),
+    )
+    plan = plan_memory(IntegerGraph("grids", tensors, operators, ("input",), ("wider",)), {"only": 10**6})
+    assert plan.placements["same"] == plan.placements["a"]
+    assert plan.live["widen"] == sum(tensors[name].bytes for name in ("input", "same", "wider"))
 
 
 def test_a_pooling_writes_over_what_it_has_read_and_saves_its_outputs_bytes() -> None:
