@@ -31,6 +31,9 @@ TILE = 8
 TAPS = 257
 """Most taps of one output in such a kernel: so many products fit the 24 bits they are summed in."""
 
+WIDTH = 1024
+"""The widest map whose activity kernels follow: EV_SITES_WORDS words of a bit per site."""
+
 CLASSES = 16
 """Most rows of a background that differ: each is kept in flash."""
 
@@ -112,7 +115,9 @@ def _has_kernel(graph: IntegerGraph, operator: Operator) -> bool:
     types = {graph.tensors[name].dtype for name in (*operator.inputs, operator.output)}
     if not isinstance(operator, Conv2d) or not types <= {DType.U8, DType.S8}:
         return False
-    return convolution_family(operator, graph.tensors[operator.inputs[0]].dtype) in ("ev_conv2d", "ev_depthwise")
+    widths = [graph.tensors[name].shape[2] for name in (*operator.inputs, operator.output)]
+    family = convolution_family(operator, graph.tensors[operator.inputs[0]].dtype)
+    return max(widths) <= WIDTH and family in ("ev_conv2d", "ev_depthwise")
 
 
 def skipping_call(

@@ -43,7 +43,8 @@ static inline void ev_widen_weights(const ev_layout *layout, const ev_conv2d_s8 
             block[c] = given ? (uint32_t)layer->bias[first + c] : 0;
             __builtin_memcpy(block + width + c, layer->out.multiplier + (given ? first + c : 0), 4);
             for (int32_t i = 0; i < layout->runs && given; i++) {
-                to = ev_widen_s8((const uint8_t *)weight, layout->run, to, width);
+                to = width == 3 ? ev_widen_threes_s8(weight, layout->run, to)
+                                : ev_widen_s8((const uint8_t *)weight, layout->run, to, width);
                 weight += layout->run;
             }
             for (; to < end; to += width) {

@@ -7,7 +7,7 @@ static inline uint32_t four(const uint8_t *bytes) {
     return word;
 }
 
-/* Whether `n` bytes hold anything but zeros; words may overlap. */
+/* Whether `n` bytes hold anything but zeros; words may overlap. Full pixels end at their first word. */
 static inline uint32_t any(const uint8_t *bytes, int32_t n) {
     uint32_t found = 0;
     if (n < 4) {
@@ -16,7 +16,10 @@ static inline uint32_t any(const uint8_t *bytes, int32_t n) {
         }
         return found;
     }
-    for (int32_t i = 4; i < n; i += 4) {
+    if (four(bytes) != 0) {
+        return 1;
+    }
+    for (int32_t i = 8; i < n; i += 4) {
         found |= four(bytes + i - 4);
     }
     return found | four(bytes + n - 4);

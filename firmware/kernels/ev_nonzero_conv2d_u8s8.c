@@ -10,7 +10,7 @@
 
 enum {
     WORTH_PERCENT = 60, /* of the taps may be non-zero for this way to be the cheaper one */
-    SLACK_SITES = 8     /* how many full sites are put up with */
+    SLACK_SITES = 1     /* how many full sites are put up with */
 };
 
 #if defined(__ARM_FEATURE_DSP)
@@ -30,22 +30,36 @@ typedef struct {
     uint32_t total; /* of their values */
 } tap_list;
 
+/* Adds those of four values that are not zero, without a branch on each. */
+static inline uint32_t *add_word(uint32_t word, uint32_t place, uint32_t *to) {
+    to[0] = place | (word & 255u);
+    to += (word & 255u) != 0;
+    to[0] = (place + EV_TAP) | (word >> 8 & 255u);
+    to += (word >> 8 & 255u) != 0;
+    to[0] = (place + 2 * EV_TAP) | (word >> 16 & 255u);
+    to += (word >> 16 & 255u) != 0;
+    to[0] = (place + 3 * EV_TAP) | word >> 24;
+    return to + (word >> 24 != 0);
+}
+
 /* Adds those of `count` neighbouring values that are not zero; the first one is tap `tap`. */
 static inline void add_run(tap_list *list, const uint8_t *from, int32_t count, int32_t tap) {
     uint32_t place = (uint32_t)tap * EV_TAP, *to = list->next;
+    while (count >= 8) { /* nearly all are zero: past them quickly */
+        const uint32_t word = ev_four(from), next = ev_four(from + 4);
+        if ((word | next) != 0) {
+            list->total = add_bytes(next, add_bytes(word, list->total));
+            to = add_word(word, place, to);
+            to = add_word(next, place + 4 * EV_TAP, to);
+        }
+        count -= 8;
+        from += 8;
+        place += 8 * EV_TAP;
+    }
     for (; count >= 4; count -= 4, from += 4, place += 4 * EV_TAP) {
         const uint32_t word = ev_four(from);
-        if (word != 0) {
-            list->total = add_bytes(word, list->total);
-            to[0] = place | (word & 255u);
-            to += (word & 255u) != 0;
-            to[0] = (place + EV_TAP) | (word >> 8 & 255u);
-            to += (word >> 8 & 255u) != 0;
-            to[0] = (place + 2 * EV_TAP) | (word >> 16 & 255u);
-            to += (word >> 16 & 255u) != 0;
-            to[0] = (place + 3 * EV_TAP) | word >> 24;
-            to += word >> 24 != 0;
-        }
+        list->total = add_bytes(word, list->total);
+        to = add_word(word, place, to);
     }
     for (; count > 0; count--, from++, place += EV_TAP) {
         list->total += *from;

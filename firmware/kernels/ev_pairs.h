@@ -113,9 +113,9 @@ EV_WIDEN(u8)
 EV_WIDEN(s8)
 
 #if defined(__ARM_FEATURE_DSP)
-/* The same for pixels, to every second word: eight values in seven cycles. */
-#define EV_WIDEN_PIXEL(type, extend)                                                                                   \
-    static inline uint32_t *ev_widen_pixel_##type(const void *values, int32_t count, uint32_t *to) {                   \
+/* The same with a fixed step: eight values in seven cycles. */
+#define EV_WIDEN_BY(name, type, extend, step, bytes, first, second, third, fourth)                                     \
+    static inline uint32_t *name(const void *values, int32_t count, uint32_t *to) {                                    \
         const uint8_t *from = values;                                                                                  \
         if (count >= 8) {                                                                                              \
             int32_t eights = count / 8;                                                                                \
@@ -126,25 +126,28 @@ EV_WIDEN(s8)
                              "ldr %[b], [%[from], #4]\n"                                                               \
                              "subs %[eights], %[eights], #1\n"                                                         \
                              "add %[from], %[from], #8\n" extend " %[even], %[a]\n"                                    \
-                             "add %[to], %[to], #32\n" extend " %[odd], %[a], ror #8\n"                                \
-                             "str %[even], [%[to], #-32]\n" extend " %[even], %[b]\n"                                  \
-                             "str %[odd], [%[to], #-24]\n" extend " %[odd], %[b], ror #8\n"                            \
-                             "str %[even], [%[to], #-16]\n"                                                            \
-                             "str %[odd], [%[to], #-8]\n"                                                              \
+                             "add %[to], %[to], #" bytes "\n" extend " %[odd], %[a], ror #8\n"                         \
+                             "str %[even], [%[to], #-" first "]\n" extend " %[even], %[b]\n"                           \
+                             "str %[odd], [%[to], #-" second "]\n" extend " %[odd], %[b], ror #8\n"                    \
+                             "str %[even], [%[to], #-" third "]\n"                                                     \
+                             "str %[odd], [%[to], #-" fourth "]\n"                                                     \
                              "bne 1b\n"                                                                                \
                              : [from] "+r"(from), [to] "+r"(to), [eights] "+r"(eights), [a] "=&r"(a), [b] "=&r"(b),    \
                                [even] "=&r"(even), [odd] "=&r"(odd)                                                    \
                              :                                                                                         \
                              : "cc", "memory");                                                                        \
         }                                                                                                              \
-        return count > 0 ? ev_widen_##type(from, count, to, 2) : to;                                                   \
+        return count > 0 ? ev_widen_##type(from, count, to, step) : to;                                                \
     }
 #else
-#define EV_WIDEN_PIXEL(type, extend)                                                                                   \
-    static inline uint32_t *ev_widen_pixel_##type(const void *values, int32_t count, uint32_t *to) {                   \
-        return ev_widen_##type(values, count, to, 2);                                                                  \
+#define EV_WIDEN_BY(name, type, extend, step, bytes, first, second, third, fourth)                                     \
+    static inline uint32_t *name(const void *values, int32_t count, uint32_t *to) {                                    \
+        return ev_widen_##type(values, count, to, step);                                                               \
     }
 #endif
+#define EV_WIDEN_PIXEL(type, extend) EV_WIDEN_BY(ev_widen_pixel_##type, type, extend, 2, "32", "32", "24", "16", "8")
+#define EV_WIDEN_THREES(type, extend) EV_WIDEN_BY(ev_widen_threes_##type, type, extend, 3, "48", "48", "36", "24", "12")
+
 /* 16-bit values in the same order. */
 static inline uint32_t *ev_widen_pixel_s16(const int16_t *from, int32_t count, uint32_t *to) {
     for (; count >= 4; count -= 4) {
@@ -168,5 +171,6 @@ static inline uint32_t *ev_widen_pixel_s16(const int16_t *from, int32_t count, u
 
 EV_WIDEN_PIXEL(u8, "uxtb16")
 EV_WIDEN_PIXEL(s8, "sxtb16")
+EV_WIDEN_THREES(s8, "sxtb16")
 
 #endif

@@ -8,6 +8,8 @@
 
 #include "ev_kernels.h"
 
+enum { EV_SITES_WORDS = 32 }; /* of the widest row */
+
 /* bits: [height][words], column x is bit x % 32 of word x / 32; bits behind the last column are clear. */
 typedef struct ev_sites {
     int32_t height, width, words;
