@@ -420,3 +420,8 @@ def test_audit_of_a_recipe_needs_no_training(evbench: Evbench, tmp_path: Path) -
     assert done.code == 0
     assert "untrained" in done.json["subject"]
     assert done.json["targets"][1]["counts"] == {"supported": 12, "float": 1, "fails": 0, "unknown": 0}
+
+
+def test_a_model_that_reads_no_events_gets_no_kernels_that_skip(evbench: Evbench, tmp_path: Path) -> None:
+    layers = evbench("build", quantised(mobile_network(3), tmp_path), "--json").json["layers"]
+    assert [layer["kernel"] for layer in layers][:2] == ["ev_conv2d_u8s8", "ev_depthwise_u8s8"]

@@ -23,6 +23,9 @@ if TYPE_CHECKING:
 MODEL = "model"
 """The folder of a model in the output of stage export."""
 
+EVENTS = "bins"
+"""The entry in a graph's metadata of models that read events."""
+
 ONNX = ".onnx"
 """The suffix of ONNX files."""
 
@@ -44,7 +47,7 @@ class Model:
     @property
     def reads_events(self) -> bool:
         """Whether the model says how its input is made from events."""
-        return "bins" in self.graph.metadata
+        return EVENTS in self.graph.metadata
 
     @property
     def representation(self) -> Representation:
@@ -86,9 +89,13 @@ def open_model(path: Path | None) -> Model:
             remedy="Give a model folder, an ONNX file or a graph.safetensors file",
         )
     if chosen.suffix == ONNX:
+        from evbench.graph.activity import with_activity
         from evbench.graph.importer import import_onnx
 
-        return Model(import_onnx(chosen), chosen, label(path))
+        imported = import_onnx(chosen)
+        if EVENTS not in imported.metadata:  # images, say: every site is active, so nothing is gained by skipping
+            imported = with_activity(imported, random_inputs(imported, 1))
+        return Model(imported, chosen, label(path))
     file = chosen / "graph.safetensors" if chosen.is_dir() else chosen
     if not file.is_file():
         raise ModelError(
