@@ -117,7 +117,7 @@ void ev_nonzero_conv2d_u8s8(const ev_nonzero_conv2d_s8 *sparse, const uint8_t *i
     site.zero = layer->out.zero;
     site.low = layer->out.low;
     site.high = layer->out.high;
-    site.plain = site.zero == 0 && site.low == 0;
+    site.plain = site.zero == 0 && site.low == 0 && site.high == UINT8_MAX;
     ev_spread_sites(window, sparse->sites.in, sparse->sites.out);
     ev_fill_background(&sparse->sites.background, sparse->sites.out, output);
     ev_walk walk = ev_walk_over(sparse->sites.out);
