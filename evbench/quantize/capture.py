@@ -38,6 +38,7 @@ from evbench.quantize.nodes import (
     pair,
     refuse,
     single_user,
+    zero_padding,
 )
 from evbench.quantize.pt2e import quiet
 from evbench.quantize.support import check_node
@@ -140,8 +141,11 @@ def _absorb_weights(graph_module: GraphModule, per_channel_head: bool) -> None:
         if isinstance(dict(graph_module.named_modules()).get(name), WeightedLayer):
             raise refuse("A layer with weights is used twice", name, "give every use a layer of its own")
         _replace_submodule(graph_module, name, layer)
+        source = node.args[0]
+        if isinstance(layer, ConvLayer) and zero_padding(source) is not None:
+            source = source.args[0]
         with graph.inserting_after(last):
-            call = graph.call_module(name, (node.args[0],))
+            call = graph.call_module(name, (source,))
         call.meta = {**node.meta, "val": last.meta["val"], "layer": name}
         last.replace_all_uses_with(call)
         graph.erase_node(last)
@@ -155,21 +159,27 @@ def _convolution(graph_module: GraphModule, node: Node, norm: nn.BatchNorm2d | N
     kernel = tuple(weight.shape[2:])
     if pair(arguments["dilation"]) != (1, 1):
         raise refuse("A convolution with dilation has no kernel", name, "use dilation=1")
-    padding = arguments["padding"]
-    if padding == "valid":
-        padding = (0, 0)
-    elif padding == "same":
-        if any(size % 2 == 0 for size in kernel):
-            raise refuse("Padding 'same' of an even kernel has no kernel", name, "use a kernel of odd size")
-        padding = tuple(size // 2 for size in kernel)
     return ConvLayer(
         weight,
         _optional_constant(graph_module, node, 2),
         norm,
         stride=pair(arguments["stride"]),
-        padding=pair(padding),
+        padding=_padding(cast(Node, node.args[0]), arguments["padding"], kernel),
         groups=int(arguments["groups"]),
     )
+
+
+def _padding(source: Node, padding: Any, kernel: tuple[int, ...]) -> tuple[int, int, int, int]:
+    """Top, left, bottom, right: the convolution's own padding and that of a map of zeros around its input."""
+    if padding == "valid":
+        padding = (0, 0)
+    if padding == "same":
+        own = [(size - 1) // 2 for size in kernel] + [size // 2 for size in kernel]
+    else:
+        own = [*pair(padding), *pair(padding)]
+    before = zero_padding(source) or (0, 0, 0, 0)
+    top, left, bottom, right = (side + more for side, more in zip(own, before, strict=True))
+    return top, left, bottom, right
 
 
 def _batch_norm(graph_module: GraphModule, node: Node) -> nn.BatchNorm2d:

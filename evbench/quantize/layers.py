@@ -141,7 +141,7 @@ class WeightedLayer(nn.Module):
 
 
 class ConvLayer(WeightedLayer):
-    """2-D convolution [N, I, H, W] -> [N, O, H', W'] with optional batch norm; padding (vertical, horizontal)."""
+    """2-D convolution [N, I, H, W] -> [N, O, H', W'] with optional batch norm; padding top, left, bottom, right."""
 
     def __init__(
         self,
@@ -150,14 +150,22 @@ class ConvLayer(WeightedLayer):
         norm: nn.BatchNorm2d | None,
         *,
         stride: tuple[int, int],
-        padding: tuple[int, int],
+        padding: tuple[int, int, int, int],
         groups: int,
     ) -> None:
         super().__init__(weight, bias, norm, per_channel=True)
         self.stride, self.padding, self.groups = stride, padding, groups
 
     def apply_weights(self, x: Tensor, weight: Tensor, bias: Tensor | None) -> Tensor:
-        return F.conv2d(x, weight, bias, self.stride, self.padding, 1, self.groups)
+        top, left, bottom, right = self.padding
+        if not self.lopsided:
+            return F.conv2d(x, weight, bias, self.stride, (top, left), 1, self.groups)
+        return F.conv2d(F.pad(x, (left, right, top, bottom)), weight, bias, self.stride, 0, 1, self.groups)
+
+    @property
+    def lopsided(self) -> bool:
+        """Whether opposite sides have different padding, which torch's convolutions do not know."""
+        return self.padding[:2] != self.padding[2:]
 
 
 class LinearLayer(WeightedLayer):

@@ -160,10 +160,11 @@ class Lowering:
                 return Linear(**weighted)
             stride, padding, _, groups = node.args[3:7]
             vertical, horizontal = form.pair(padding)
+            around = form.zero_padding(cast(Node, node.args[0])) or (vertical, horizontal, vertical, horizontal)
             return Conv2d(
                 **weighted,
                 stride=form.pair(stride),
-                padding=(vertical, horizontal, vertical, horizontal),
+                padding=around,
                 groups=cast(int, groups),
             )
         sources = [self.tensors[given] for given in inputs]

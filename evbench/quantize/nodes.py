@@ -21,6 +21,7 @@ CONCAT = aten.cat.default
 GLOBAL_MEAN = frozenset({aten.adaptive_avg_pool2d.default, aten.mean.dim})
 CONVOLUTION = frozenset({aten.conv2d.default, aten.conv2d.padding})
 LINEAR = aten.linear.default
+PAD = frozenset({aten.pad.default, aten.constant_pad_nd.default})
 BATCH_NORM = aten.batch_norm.default
 SAME_VALUES = frozenset(
     {
@@ -94,6 +95,19 @@ def average_pool_arguments(node: Node) -> dict[str, Any]:
         divisor_override=None,
     )
     return {**arguments, "stride": arguments["stride"] or arguments["kernel_size"]}
+
+
+def zero_padding(node: Node) -> tuple[int, int, int, int] | None:
+    """Top, left, bottom, right of a node that surrounds a map by zeros and does nothing else; None for any other."""
+    if node.target not in PAD:
+        return None
+    arguments = arguments_of(node, pad=[], mode="constant", value=None)
+    sides = [int(side) for side in arguments["pad"]] + [0] * 4
+    plain = len(arguments["pad"]) <= 4 and min(sides) >= 0
+    if not plain or arguments["mode"] != "constant" or arguments["value"]:
+        return None
+    left, right, top, bottom = sides[:4]
+    return top, left, bottom, right
 
 
 def pair(value: Any) -> tuple[int, int]:

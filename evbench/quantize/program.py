@@ -234,8 +234,13 @@ def _write_out_layer(graph_module: GraphModule, node: Node, constants: IntegerPa
             arguments = (real, read["scale"], read["zero"], 0, -WEIGHT_MAX, WEIGHT_MAX, torch.int8)
             real = graph.call_function(torch.ops.quantized_decomposed.dequantize_per_channel.default, arguments)
         if isinstance(layer, ConvLayer):
-            geometry = (list(layer.stride), list(layer.padding), [1, 1], layer.groups)
-            call = graph.call_function(torch.ops.aten.conv2d.default, (node.args[0], real, read["bias"], *geometry))
+            top, left, bottom, right = layer.padding
+            source, padding = node.args[0], [top, left]
+            if layer.lopsided:
+                sides = [left, right, top, bottom]
+                source, padding = graph.call_function(torch.ops.aten.constant_pad_nd.default, (source, sides)), [0, 0]
+            geometry = (list(layer.stride), padding, [1, 1], layer.groups)
+            call = graph.call_function(torch.ops.aten.conv2d.default, (source, real, read["bias"], *geometry))
         else:
             call = graph.call_function(torch.ops.aten.linear.default, (node.args[0], real, read["bias"]))
     call.meta = dict(node.meta)

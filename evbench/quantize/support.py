@@ -42,7 +42,7 @@ _INSTEAD = {
     "conv1d": "use Conv2d with a kernel of height 1",
     "conv3d": "use Conv2d with the bins as channels",
     "mul": "use addition, or move the factor into the weights of the layer before",
-    "pad": "use the padding of Conv2d",
+    "pad": "use the padding of Conv2d, or zeros right in front of one",
     "softmax": "leave it out: training uses the cross-entropy of the logits, and the largest logit wins either way",
     "log_softmax": "leave it out: training uses the cross-entropy of the logits, and the largest logit wins either way",
 }

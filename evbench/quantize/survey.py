@@ -55,7 +55,9 @@ def survey(network: nn.Module, example_shape: Sequence[int]) -> list[Layer]:
             continue
         kind = _kind(node)
         sources = [source for source in node.all_input_nodes if source in types]
-        if kind in _SILENT or node.target in form.SAME_VALUES:
+        # Zeros around a map become the padding of the convolution behind them.
+        padding = form.zero_padding(node) is not None and all(user.target in form.CONVOLUTION for user in node.users)
+        if kind in _SILENT or node.target in form.SAME_VALUES or padding:
             if sources:
                 types[node] = "u8" if kind == "relu" else types[sources[0]]
             continue

@@ -59,15 +59,16 @@ class Pooled(nn.Module):
 
     def __init__(self) -> None:
         super().__init__()
-        self.first = nn.Conv2d(4, 5, 3, padding="same")
+        self.first = nn.Conv2d(4, 5, (3, 2), padding="same")
+        self.around = nn.ZeroPad2d((1, 0, 0, 2))
         self.second = nn.Conv2d(5, 6, (3, 1), stride=(2, 1), padding=(1, 0))
         self.pool = nn.MaxPool2d(3, 2, 1)
-        self.hidden = nn.Linear(6 * 3 * 6, 7)
+        self.hidden = nn.Linear(6 * 4 * 7, 7)
         self.logits = nn.Linear(7, 3)
 
     def forward(self, x: Tensor) -> Tensor:
         x = torch.relu(self.pool(self.first(x)))
-        x = torch.relu(self.second(x))
+        x = torch.relu(self.second(self.around(x)))
         x = torch.relu(self.hidden(x.view(x.size(0), -1)))
         logits: Tensor = self.logits(x)
         return logits

@@ -38,7 +38,6 @@ class Call(nn.Module):
 
 REFUSED: dict[str, tuple[nn.Module, str, str]] = {
     "dilation": (nn.Conv2d(6, 6, 3, dilation=2), "dilation", "dilation=1"),
-    "even 'same' padding": (nn.Conv2d(6, 6, 2, padding="same"), "even kernel", "odd size"),
     "reflected padding": (nn.Conv2d(6, 6, 3, padding=1, padding_mode="reflect"), "operator pad", "padding of Conv2d"),
     "transposed convolution": (nn.ConvTranspose2d(6, 6, 3), "conv_transpose2d", "Conv2d"),
     "sigmoid": (nn.Sigmoid(), "operator sigmoid", "Use ReLU"),

@@ -16,7 +16,7 @@ def layer(norm: nn.BatchNorm2d | None, *, bias: bool = True, scale_in: float = 0
         torch.randn(5) if bias else None,
         norm,
         stride=(1, 1),
-        padding=(1, 1),
+        padding=(1, 1, 1, 1),
         groups=1,
     )
     made.input_scale = lambda: torch.tensor(scale_in)

@@ -59,7 +59,7 @@ def test_a_relu_behind_a_pooling_moves_into_the_convolution_before_it() -> None:
     assert isinstance(pool, MaxPool2d)
     assert (pool.kernel, pool.stride, pool.padding) == ((3, 3), (2, 2), (1, 1, 1, 1))
     assert isinstance(second, Conv2d)
-    assert (second.stride, second.padding, second.groups) == ((2, 1), (1, 0, 1, 0), 1)
+    assert (second.stride, second.padding, second.groups) == ((2, 1), (1, 1, 3, 0), 1)
     assert graph.tensors["pool"].scale == graph.tensors["first"].scale
 
 

@@ -19,6 +19,12 @@ def test_a_survey_equals_the_layers_of_the_lowered_network(name: str) -> None:
     assert surveyed == layers_of(untrained_graph(name, shape, 3))
 
 
+def test_zeros_in_front_of_a_convolution_are_its_padding_and_no_layer() -> None:
+    network = nn.Sequential(nn.ZeroPad2d((1, 0, 2, 0)), nn.Conv2d(4, 3, 3), nn.Flatten(), nn.Linear(3 * 8 * 7, 2))
+    layers = survey(network, (4, 8, 8))
+    assert [(layer.name, layer.operator) for layer in layers] == [("1", "convolution"), ("3", "linear")]
+
+
 class Strange(nn.Module):
     """Groups, dilation, a gate, padding that counts, a transposed convolution: most of it without a kernel."""
 
