@@ -1,10 +1,11 @@
-"""How fast the virtual board is: instructions per second with timing, and the time from reset to HELLO."""
+"""How fast the virtual board is: instructions with timing per second of its processor, and from reset to HELLO."""
 
 from __future__ import annotations
 
 import sys
 from pathlib import Path
 
+import psutil
 import pytest
 
 from evbench.boards.session import open_board
@@ -32,12 +33,13 @@ def session(graph, tmp_path_factory):
 def test_instructions_per_second_with_timing(benchmark, session, graph):
     (window,) = sparse_windows(7, 1, graph.tensors["input"].shape)
     session.run_window(window, 5)
-    before = session.virtual.status()["instructions"]
-    session.run_window(window, 5)
-    instructions = session.virtual.status()["instructions"] - before
-    benchmark.pedantic(session.run_window, (window, 5), rounds=5)
+    board, process = session.virtual, psutil.Process(session.virtual.process.pid)
+    before, spent = board.status()["instructions"], sum(process.cpu_times()[:2])
+    benchmark.pedantic(session.run_window, (window, 5), rounds=20)
+    instructions = board.status()["instructions"] - before
+    seconds = sum(process.cpu_times()[:2]) - spent
     if benchmark.stats:
-        benchmark.extra_info["million_instructions_per_second"] = instructions / benchmark.stats["min"] / 1e6
+        benchmark.extra_info["million_instructions_per_cpu_second"] = instructions / seconds / 1e6
     assert instructions > 1_000_000
 
 
