@@ -16,7 +16,7 @@ from evbench.boards.firmware_file import FirmwareFile, read_firmware
 from evbench.boards.image import LAYER_END, Firmware
 from evbench.boards.session import BoardSession, network_bins
 from evbench.boards.virtual.instructions import Instruction, decode, register_name
-from evbench.boards.virtual.rules import occupation_rule
+from evbench.boards.virtual.rules import STORE_BUFFER, occupation_rule
 from evbench.boards.virtual.timing import Issue, issue_block
 from evbench.errors import BoardError
 from evbench.graph.model import IntegerGraph
@@ -45,7 +45,8 @@ class IssuedInstruction:
 @dataclass(frozen=True, slots=True)
 class HotBlock:
     """A block of code as it ran most often in a layer. cycles: of all its runs, with wrong predictions and lines that
-    the instruction cache lacked (in misprediction_cycles and line_cycles); per_run: cycles of one run of this way in.
+    the instruction cache lacked and waits for the store buffer (misprediction_cycles, line_cycles, store_cycles);
+    per_run: cycles of one run of this way in.
     """
 
     address: int
@@ -54,6 +55,7 @@ class HotBlock:
     cycles: float
     misprediction_cycles: int
     line_cycles: int
+    store_cycles: float
     per_run: float
     issued: tuple[IssuedInstruction, ...]
 
@@ -103,6 +105,7 @@ class LayerExplanation:
                 "share": block.cycles / self.cycles,
                 "misprediction_cycles": block.misprediction_cycles,
                 "line_cycles": block.line_cycles,
+                "store_cycles": block.store_cycles,
                 "cycles_per_run": block.per_run,
                 "instructions_per_cycle": block.instructions_per_cycle,
                 "lost_slots_per_run": block.lost(),
@@ -164,6 +167,8 @@ def explain_layer(
     for block in found:
         for rule, slots in block.lost().items():
             lost[rule] = lost.get(rule, 0.0) + slots * block.runs
+        if block.store_cycles:
+            lost[STORE_BUFFER.name] = lost.get(STORE_BUFFER.name, 0.0) + 2 * block.store_cycles
     return LayerExplanation(
         layer=operator.name,
         kind=operator.kind,
@@ -186,19 +191,32 @@ class _Way:
     cost: float
     misprediction_cycles: int
     line_cycles: int
+    store_cycles: float
     previous: Sequence[Instruction]
     block: Sequence[Instruction]
     taken: bool
 
 
 def _ways(pairs: Sequence[Sequence[int]], read: Any) -> list[_Way]:
-    sizes = {pair[1]: pair[6] for pair in pairs}
+    sizes = {pair[1]: pair[7] for pair in pairs}
     code = {address: decode(read(address, size), address) for address, size in sizes.items()}
     ways = []
-    for previous, address, cost, runs, missed, lines, _ in pairs:
+    for previous, address, cost, runs, missed, lines, stores, _ in pairs:
         taken = previous == _NOWHERE or previous + sizes.get(previous, 0) != address
         before = code.get(previous, [])
-        ways.append(_Way(address, runs, cost / _CYCLE_FRACTION, missed, lines, before, code[address], taken))
+        ways.append(
+            _Way(
+                address,
+                runs,
+                cost / _CYCLE_FRACTION,
+                missed,
+                lines,
+                stores / _CYCLE_FRACTION,
+                before,
+                code[address],
+                taken,
+            )
+        )
     return ways
 
 
@@ -211,13 +229,15 @@ def _blocks(ways: Sequence[_Way], names: FirmwareFile) -> list[HotBlock]:
     for address, same in by_address.items():
         usual = max(same, key=lambda way: way.runs)
         missed, lines = sum(way.misprediction_cycles for way in same), sum(way.line_cycles for way in same)
+        stores = sum(way.store_cycles for way in same)
         _, issues = issue_block(usual.previous, usual.block, usual.taken)
         found.append(
             HotBlock(
                 address=address,
                 place=names.name(address),
                 runs=sum(way.runs for way in same),
-                cycles=sum(way.runs * way.cost for way in same) + missed + lines,
+                cycles=sum(way.runs * way.cost for way in same) + missed + lines + stores,
+                store_cycles=stores,
                 misprediction_cycles=missed,
                 line_cycles=lines,
                 per_run=usual.cost,

@@ -104,7 +104,7 @@ def test_slots_are_lost_to_waits_missing_partners_and_long_instructions() -> Non
         one("ldr", 3, younger=True, waits=0.5, rule="unknown-bank"),
         one("udiv", 4.5, occupies=8),
     )
-    block = HotBlock(0x08000000, "f+0x0", 1, 12.5, 0, 0, 12.5, issued)
+    block = HotBlock(0x08000000, "f+0x0", 1, 12.5, 0, 0, 0.0, 12.5, issued)
     lost = block.lost()
     assert lost == {"one-multiplier": 1, "multiply-result": 3, "unknown-bank": 1, "divide": 15}
     assert len(issued) + sum(lost.values()) == 2 * block.per_run

@@ -31,9 +31,9 @@ EXPORT void block_timing_forget(block_timing *timing) {
   }
 }
 
-EXPORT void block_timing_init(block_timing *timing, edge_cost_fn edge_cost, stop_fn stop, register_fn read,
+EXPORT void block_timing_init(block_timing *timing, price_fn price, stop_fn stop, register_fn read,
                               const int32_t *mask_ids) {
-  timing->edge_cost = edge_cost;
+  timing->price = price;
   timing->attention = (attention){
       .due = UINT64_MAX, .pending = NOTHING_PENDING, .running = NOTHING_PENDING, .stop = stop, .read_register = read};
   for (uint32_t i = 0; i < MASK_REGISTERS; i++) timing->attention.mask_ids[i] = mask_ids[i];
@@ -119,15 +119,15 @@ EXPORT void block_timing_watch_layer(block_timing *timing, uint32_t start, uint3
 }
 
 // The next pair of blocks that was met while the layer ran, from table index `from` on: previous, current, cost in
-// sixteenths, hits, cycles mispredicted and waited for instruction lines. Returns the index after it, 0 at the end.
+// sixteenths, hits, cycles mispredicted and waited for instruction lines, sixteenths waited for stores. Returns the index after it, 0 at the end.
 EXPORT uint32_t block_timing_watched(const block_timing *timing, uint32_t from, uint64_t *out) {
   for (uint32_t i = from; i < 1u << EDGE_BITS; i++) {
     const edge *known = &timing->edges_known[i];
     const edge_count *count = &timing->counts[i];
     if (!count->hits) continue;
-    const uint64_t values[] = {known->previous, known->current,          known->cost,
-                               count->hits,     count->misprediction_cycles, count->line_cycles};
-    for (uint32_t k = 0; k < 6; k++) out[k] = values[k];
+    const uint64_t values[] = {known->previous, known->current,          known->price.cost,
+                               count->hits,     count->misprediction_cycles, count->line_cycles, count->store_wait};
+    for (uint32_t k = 0; k < 7; k++) out[k] = values[k];
     return i + 1;
   }
   return 0;
@@ -186,20 +186,15 @@ static edge *find_edge(block_timing *timing, uint32_t address, uint32_t size, ui
   uint32_t hash = ((address >> 1) * 2654435761u ^ (timing->previous >> 1) * 0x9E3779B1u) >> (32 - EDGE_BITS);
   for (;; hash = (hash + 1) & ((1u << EDGE_BITS) - 1)) {
     edge *found = &timing->edges_known[hash];
-    if (found->current == address && found->previous == timing->previous && found->instructions) return found;
-    if (!found->instructions) {
+    if (found->current == address && found->previous == timing->previous && found->price.instructions) return found;
+    if (!found->price.instructions) {
       if (timing->edges >= EDGE_LIMIT) {
         for (uint32_t i = 0; i < 1u << EDGE_BITS; i++) timing->edges_known[i] = (edge){0};
         timing->edges = 0;
       }
-      uint64_t cost = timing->edge_cost(timing->previous, address, size, taken);
-      uint16_t instructions = (uint16_t)(cost >> 32);
-      *found = (edge){.previous = timing->previous,
-                      .current = address,
-                      .cost = (uint32_t)cost,
-                      .instructions = instructions ? instructions : 1,
-                      .branch = (uint8_t)(cost >> 48),
-                      .misprediction = (uint8_t)(cost >> 56)};
+      *found = (edge){.previous = timing->previous, .current = address};
+      timing->price(timing->previous, address, size, taken, &found->price);
+      if (!found->price.instructions) found->price.instructions = 1;
       timing->edges++;
       return found;
     }
@@ -240,13 +235,27 @@ static int next_phase(block_timing *timing, uint32_t address) {
   return wanted != block_timing_wants_accesses(timing);
 }
 
+// The store buffer takes in a block's stores and works them off meanwhile; a full one makes the core wait.
+static void drain_stores(block_timing *timing, edge_count *count, uint32_t drain, uint64_t passed) {
+  uint64_t backlog = timing->store_backlog + drain;
+  backlog = backlog > passed ? backlog - passed : 0;
+  if (backlog > STORE_BUFFER) {
+    uint64_t wait = backlog - STORE_BUFFER;
+    timing->cycles += wait;
+    count->store_wait += wait;
+    backlog = STORE_BUFFER;
+  }
+  timing->store_backlog = (uint32_t)backlog;
+}
+
 // The cycles of a block: its cost after the block before it, what prediction and caches add.
 static void charge(block_timing *timing, const edge *known, uint32_t address, uint32_t size, uint32_t taken) {
   edge_count *count = timing->watching ? &timing->counts[known - timing->edges_known] : &timing->unwatched;
+  uint64_t before = timing->cycles;
   count->hits++;
-  timing->cycles += known->cost;
+  timing->cycles += known->price.cost;
   if (timing->phase == PHASE_RESTING || timing->phase == PHASE_WARMING) {
-    timing->cycles += known->instructions * timing->rate / RATE_UNIT;
+    timing->cycles += known->price.instructions * timing->rate / RATE_UNIT;
   }
   if (timing->previous_branch == BRANCH_CONDITIONAL) {
     predict(timing, count, timing->previous_end, taken);
@@ -254,6 +263,7 @@ static void charge(block_timing *timing, const edge *known, uint32_t address, ui
     timing->cycles += INDIRECT_CYCLES * CYCLE_FRACTION;
   }
   fetch(timing, count, address, size);
+  drain_stores(timing, count, known->price.store_drain, timing->cycles - before);
 }
 
 // Watches one layer: from the (layer)th arrival at `watch_end` after `watch_start`, or from there, to the next.
@@ -283,7 +293,7 @@ EXPORT void block_timing_block(uc_engine *uc, uint64_t where, uint32_t size, voi
   if (timing->counted != COUNT_NOTHING) {
     known = find_edge(timing, address, size, taken);
     // An instruction that branches to itself goes on until an interrupt: the core may as well sleep.
-    if (address == timing->previous && known->instructions == 1) {
+    if (address == timing->previous && known->price.instructions == 1) {
       timing->attention.sleeping = 1;
       timing->attention.stop(uc);
       return;
@@ -292,14 +302,14 @@ EXPORT void block_timing_block(uc_engine *uc, uint64_t where, uint32_t size, voi
   timing->blocks++;
   if (!known) return;
   if (timing->watch_start) watch(timing, address);
-  timing->instructions += known->instructions;
+  timing->instructions += known->price.instructions;
   if (timing->counted == COUNT_INSTRUCTIONS) {
-    timing->cycles += (uint64_t)known->instructions * CYCLE_FRACTION;
+    timing->cycles += (uint64_t)known->price.instructions * CYCLE_FRACTION;
   } else {
     charge(timing, known, address, size, taken);
   }
   timing->previous = address;
   timing->previous_end = address + size;
-  timing->previous_branch = known->branch;
-  timing->previous_misprediction = known->misprediction;
+  timing->previous_branch = known->price.branch;
+  timing->previous_misprediction = known->price.misprediction;
 }

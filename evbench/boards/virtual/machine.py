@@ -27,11 +27,11 @@ from evbench.boards.virtual.instructions import Instruction, decode
 from evbench.boards.virtual.interrupts import InterruptController
 from evbench.boards.virtual.parts import Chip, Counted, Line, MemoryRegion
 from evbench.boards.virtual.peripherals import Peripherals
-from evbench.boards.virtual.runtime import Callbacks, Counters, Runtime, Stop
+from evbench.boards.virtual.runtime import BlockPrice, Callbacks, Counters, Runtime, Stop
 from evbench.boards.virtual.schedule import Schedule
 from evbench.boards.virtual.stm32h7 import serial_port
 from evbench.boards.virtual.system_control import SystemControl
-from evbench.boards.virtual.timing import block_branch, issue_block, misprediction_cycles
+from evbench.boards.virtual.timing import block_branch, issue_block, misprediction_cycles, store_drain
 
 unicorn: Any = untyped_unicorn  # its own annotations are too incomplete to check against
 
@@ -303,7 +303,7 @@ class Machine:
 
     # --- callbacks from Unicorn ---
 
-    def _price(self, previous: int, address: int, size: int, taken: int) -> int:
+    def _price(self, previous: int, address: int, size: int, taken: int, price: BlockPrice) -> None:
         try:
             key = (address, size)
             block = self._blocks.get(key)
@@ -311,11 +311,11 @@ class Machine:
                 block = self._blocks[key] = decode(bytes(self._uc.mem_read(address, size)), address)
             self._last_at[address] = block
             cost, issues = issue_block(self._last_at.get(previous, ()), block, bool(taken))
-            ending = block_branch(block) | misprediction_cycles(block, issues) << 8
-            return round(cost * CYCLE_FRACTION) | len(block) << 32 | ending << 48
+            price.cost, price.instructions = round(cost * CYCLE_FRACTION), len(block)
+            price.store_drain = round(store_drain(block) * CYCLE_FRACTION)
+            price.branch, price.misprediction = block_branch(block), misprediction_cycles(block, issues)
         except Exception as error:
             self._stop_with(error)
-            return 1 << 32
 
     def _plan_access(self, pc: int) -> AccessPlan:
         return access_plan(bytes(self._uc.mem_read(pc, 4)), pc)

@@ -264,7 +264,14 @@ MISPREDICTION_LATE = Cost("misprediction", "a branch that was predicted wrong re
 MISPREDICTION_EARLY = Cost(
     "misprediction-known-early", "where its flags were set three cycles before the branch, two cycles less", H743, 6
 )
+STORE_BUFFER = Cost(
+    "store-buffer",
+    "five narrow stores fill the store buffer, which works off one in 2.4 cycles where they follow each other",
+    H743,
+    2.4,
+)
 DYNAMIC = (
+    STORE_BUFFER,
     UNKNOWN_BANK,
     FLOAT_MAC_SHADOW,
     FLOAT_MAC_SLOT,

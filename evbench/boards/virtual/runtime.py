@@ -17,7 +17,21 @@ from evbench.boards.virtual.accesses import AccessPlan
 from evbench.boards.virtual.parts import Counted
 
 _SOURCES = ("block_timing.c", "data_cache.c", "attention.c", "serial_port.c")
-_EDGE_COST = ctypes.CFUNCTYPE(ctypes.c_uint64, ctypes.c_uint32, ctypes.c_uint32, ctypes.c_uint32, ctypes.c_uint32)
+
+
+class BlockPrice(ctypes.Structure):
+    """`block_price` of timing_state.h: what a block costs after the block before it."""
+
+    _fields_ = (
+        ("cost", ctypes.c_uint32),
+        ("instructions", ctypes.c_uint16),
+        ("store_drain", ctypes.c_uint16),
+        ("branch", ctypes.c_uint8),
+        ("misprediction", ctypes.c_uint8),
+    )
+
+
+_PRICE = ctypes.CFUNCTYPE(None, *(ctypes.c_uint32,) * 4, ctypes.POINTER(BlockPrice))
 _PLAN_ACCESS = ctypes.CFUNCTYPE(None, ctypes.c_uint32, ctypes.POINTER(AccessPlan))
 _EXCHANGE = ctypes.CFUNCTYPE(None, ctypes.c_uint32)
 _CHANGED = ctypes.CFUNCTYPE(None)
@@ -74,13 +88,12 @@ class _PortPage(ctypes.Structure):
 class Callbacks:
     """What the C side asks of Python.
 
-    edge_cost(previous, address, size, taken) prices a block when a pair of blocks is met first, in sixteenths of a
-    cycle | instructions << 32 | branch kind << 48 | cycles of a wrong prediction << 56. exchange(idle) moves bytes over
-    the serial line. changed(): the port's interrupt may have changed. read_other(address, size) and
+    price(previous, address, size, taken, price) prices a block when a pair of blocks is met first. exchange(idle) moves
+    bytes over the serial line. changed(): the port's interrupt may have changed. read_other(address, size) and
     write_other(address, size, value): the registers beside the port's.
     """
 
-    edge_cost: Callable[[int, int, int, int], int]
+    price: Callable[[int, int, int, int, BlockPrice], None]
     exchange: Callable[[int], None]
     changed: Callable[[], None]
     read_other: Callable[[int, int], int]
@@ -116,11 +129,16 @@ class Runtime:
         self._timing = ctypes.create_string_buffer(self._library.block_timing_size())
         self._port = ctypes.create_string_buffer(self._library.serial_port_size())
         self._taken = ctypes.create_string_buffer(_TAKE_BYTES)
-        self._edge_cost, self._exchange = _EDGE_COST(callbacks.edge_cost), _EXCHANGE(callbacks.exchange)
+
+        def price(previous: int, address: int, size: int, taken: int, out: Any) -> None:
+            callbacks.price(previous, address, size, taken, out.contents)
+
+        self._price = _PRICE(price)
+        self._exchange = _EXCHANGE(callbacks.exchange)
         self._changed = _CHANGED(callbacks.changed)
         stop, read = (ctypes.cast(function, ctypes.c_void_p) for function in uc_functions)
         masks = (ctypes.c_int32 * len(mask_ids))(*mask_ids)
-        self._library.block_timing_init(self._timing, self._edge_cost, stop, read, masks)
+        self._library.block_timing_init(self._timing, self._price, stop, read, masks)
         self._library.serial_port_init(self._port, self._exchange, self._changed, self._timing, byte_cycles)
         self.port_page = port_base & -_PAGE_BYTES
         self._page = _PortPage(
@@ -195,10 +213,10 @@ class Runtime:
         there for layer 0, to the next. start: 0 to end it."""
         self._library.block_timing_watch_layer(self._timing, start, layer_end, layer)
 
-    def watched(self) -> list[tuple[int, int, int, int, int, int]]:
+    def watched(self) -> list[tuple[int, ...]]:
         """Pairs of blocks met while the layer ran: addresses of both, cost in sixteenths of a cycle, how often, cycles
-        mispredicted, cycles waited for instruction lines."""
-        values, found = (ctypes.c_uint64 * 6)(), []
+        mispredicted, cycles waited for instruction lines, sixteenths waited for the store buffer."""
+        values, found = (ctypes.c_uint64 * 7)(), []
         index = self._library.block_timing_watched(self._timing, 0, values)
         while index:
             found.append(tuple(values))

@@ -1,6 +1,6 @@
 """What a basic block costs on a Cortex-M7: a dual-issue, in-order scoreboard over decoded instructions.
 
-The rules are in `rules`. Store-buffer stalls and unaligned accesses are not modelled.
+The rules are in `rules`. Unaligned accesses are not modelled.
 """
 
 from __future__ import annotations
@@ -154,6 +154,14 @@ def issue_block(
     issues = [board.issue(instruction) for instruction in block]
     moved = [Issue(i.instruction, i.cycle - start, i.younger, i.waits, i.rule, i.register) for i in issues]
     return board.end - start, moved
+
+
+def store_drain(block: Sequence[Instruction]) -> float:
+    """Cycles that the store buffer needs to work off a block's stores: bytes and half-words are read, changed and
+    written back."""
+    narrow = sum(i.name in ("strb", "strh") for i in block)
+    words = sum(i.unit is Unit.STORE for i in block) - narrow
+    return narrow * rules.STORE_BUFFER.cycles + words
 
 
 def edge_cost(previous: Sequence[Instruction], block: Sequence[Instruction], taken: bool) -> float:

@@ -24,6 +24,8 @@ enum {
   RESTING = 6000000,
   WARMING = 200000,
   MEASURING = 300000,
+  // Five narrow stores of 2.4 cycles each, in sixteenths: jnk0le/random doc/cortex_m7.md.
+  STORE_BUFFER = 5 * 38,
   RATE_UNIT = 1024,  // a rate of misses is sixteenths of a cycle per so many instructions
 };
 
@@ -33,16 +35,22 @@ enum sampling_phase { PHASE_OFF, PHASE_MEASURING, PHASE_RESTING, PHASE_WARMING }
 
 enum branch { BRANCH_NONE, BRANCH_CONDITIONAL, BRANCH_RETURN, BRANCH_INDIRECT };
 
+// What a block costs after the block before it.
 typedef struct {
-  uint32_t previous, current;
   uint32_t cost;  // sixteenths of a cycle
   uint16_t instructions;
+  uint16_t store_drain;           // sixteenths of a cycle that its stores keep the store buffer busy
   uint8_t branch, misprediction;  // how the block ends; cycles when that is predicted wrong
+} block_price;
+
+typedef struct {
+  uint32_t previous, current;
+  block_price price;
 } edge;
 
 // What one pair of blocks has cost while a layer was watched: besides its cost times `hits`, in cycles.
 typedef struct {
-  uint64_t hits, misprediction_cycles, line_cycles;
+  uint64_t hits, misprediction_cycles, line_cycles, store_wait;  // the last in sixteenths
 } edge_count;
 
 // Memory that goes through the caches; costs are cycles per missed line.
@@ -58,8 +66,7 @@ typedef struct {
   uint8_t base, index, shift, write;
 } access_plan;
 
-// Returns cost in sixteenths | instructions << 32 | branch << 48 | misprediction cycles << 56.
-typedef uint64_t (*edge_cost_fn)(uint32_t previous, uint32_t address, uint32_t size, uint32_t taken);
+typedef void (*price_fn)(uint32_t previous, uint32_t address, uint32_t size, uint32_t taken, block_price *price);
 typedef void (*plan_access_fn)(uint32_t pc, access_plan *plan);
 
 typedef struct {
@@ -69,8 +76,9 @@ typedef struct {
   uint32_t phase, layer_end, layer_end_seen;
   uint64_t phase_ends, phase_began, phase_miss_cycles, rate;
   uint32_t previous, previous_end, previous_branch, previous_misprediction;
+  uint32_t store_backlog;  // sixteenths of a cycle until the store buffer is empty
   uint32_t watch_start, watch_end, watched_layer, layer, watching, end_seen;
-  edge_cost_fn edge_cost;
+  price_fn price;
   plan_access_fn plan_access;
   int32_t register_ids[CORE_REGISTERS];
   region regions[REGIONS];

@@ -33,6 +33,17 @@ __attribute__((noinline)) static uint32_t write_lines(uint32_t address, uint32_t
   return CYCLES - start;
 }
 
+// A thousand stores to DTCM in a loop of two cycles: of bytes one after the other, or of words.
+__attribute__((noinline)) static uint32_t store_loop(uint32_t bytes) {
+  uint32_t n = 1000, at = 0x20010000, start = CYCLES;
+  if (bytes) {
+    __asm__ volatile(".p2align 3\n1: strb %0, [%1], #1\n subs %0, %0, #1\n bne 1b" : "+r"(n), "+r"(at) : : "memory");
+  } else {
+    __asm__ volatile(".p2align 3\n1: str %0, [%1], #4\n subs %0, %0, #1\n bne 1b" : "+r"(n), "+r"(at) : : "memory");
+  }
+  return CYCLES - start;
+}
+
 __attribute__((naked, noinline, used)) static void leaf(void) { __asm__ volatile("bx lr"); }
 
 // 1000 calls of a function that returns at once: through a register, or by its name.
@@ -86,6 +97,8 @@ int main(void) {
       case 'g': put_word(read_lines(0x08010000 + 4096 * (uint32_t)get_byte(), 64)); break;
       case 'k': put_word(write_lines(0x24010000 + 4096 * (uint32_t)get_byte(), 64)); break;
       case 'b': put_word(calls(0)); break;
+      case 'o': put_word(store_loop(1)); break;
+      case 'p': put_word(store_loop(0)); break;
       case 'i': put_word(calls(1)); break;
       case 'w': put_word(work(1u << get_byte())); break;
       case 'm': put_word(sum_memory(1u << get_byte())); break;

@@ -118,6 +118,13 @@ def test_a_call_through_a_register_costs_more_than_one_by_name(machine):
     assert (through_register - by_name) / 1000 == pytest.approx(RULES["indirect-branch"].cycles, abs=0.5)
 
 
+def test_a_loop_of_byte_stores_runs_at_the_pace_of_the_store_buffer(machine):
+    _, line = machine
+    words, narrow = ([line.ask(command) for _ in range(2)][1] for command in (b"p", b"o"))
+    assert words == pytest.approx(2000, abs=50)
+    assert narrow == pytest.approx(1000 * RULES["store-buffer"].cycles, rel=0.03)
+
+
 def test_data_cache_misses_stop_being_charged_when_the_pass_ends(machine):
     board, line = machine
     line.ask(b"n")

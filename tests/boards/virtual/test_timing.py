@@ -69,7 +69,11 @@ def test_a_pattern_takes_the_cycles_that_were_measured_and_names_the_rule(
     cycles, issues = repeat(patterns[known.name])
     assert cycles == pytest.approx(known.cycles, abs=0.05)
     named = {issue.rule for issue in issues}
-    silent = {"early-result", *(rule.name for rule in OCCUPATIONS)}  # what takes long or makes faster holds nothing up
+    silent = {
+        "early-result",
+        "store-buffer",
+        *(rule.name for rule in OCCUPATIONS),
+    }  # what takes long or makes faster holds nothing up
     assert known.rule in named | silent
 
 
