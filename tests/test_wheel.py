@@ -34,24 +34,24 @@ def installed(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return venv / "bin"
 
 
-def run(installed: Path, folder: Path, *arguments: str) -> str:
+def run(command: Path, folder: Path, *arguments: str) -> str:
+    """What a command prints when it runs in `folder`, at home there, and without this checkout on its path."""
     environment = {k: v for k, v in os.environ.items() if k != "PYTHONPATH"} | {"HOME": str(folder)}
     done = subprocess.run(
-        [installed / "evbench", *arguments], cwd=folder, env=environment, capture_output=True, text=True, timeout=200
+        [command, *arguments], cwd=folder, env=environment, capture_output=True, text=True, timeout=200
     )
     assert done.returncode == 0, done.stdout + done.stderr
     return done.stdout
 
 
 def test_the_wheel_runs_from_another_folder(installed: Path, tmp_path: Path) -> None:
-    assert run(installed, tmp_path, "--version").startswith("evbench ")
+    assert run(installed / "evbench", tmp_path, "--version").startswith("evbench ")
     place = "import evbench.errors; print(evbench.errors.__file__)"
-    found = subprocess.run([installed / "python", "-c", place], cwd=tmp_path, capture_output=True, text=True)
-    assert str(installed.parent) in found.stdout
+    assert str(installed.parent) in run(installed / "python", tmp_path, "-c", place)
 
 
 def test_the_wheel_profiles_the_bundled_model(installed: Path, tmp_path: Path) -> None:
-    profile = json.loads(run(installed, tmp_path, "profile", "--json"))
+    profile = json.loads(run(installed / "evbench", tmp_path, "profile", "--json"))
     assert profile["modelled"] is True
     assert profile["total_cycles"] == sum(layer["cycles"] for layer in profile["layers"])
     assert profile["latency_ms"] > 0

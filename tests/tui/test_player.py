@@ -14,6 +14,7 @@ import sys
 import termios
 import time
 from collections.abc import Iterator
+from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -215,6 +216,8 @@ def playing(
         stdout=program,
         stderr=program,
         env={**os.environ, "TERM": "xterm-256color", "COLORTERM": "truecolor"},
+        # Tests that a shell runs in the background inherit an ignored Ctrl-C; what runs in a terminal does not.
+        preexec_fn=partial(signal.signal, signal.SIGINT, signal.SIG_DFL),
     )
     try:
         if not options:
