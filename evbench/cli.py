@@ -10,7 +10,7 @@ from typing import Annotated
 import typer
 
 from evbench.commands import boards, jobs, recordings
-from evbench.commands.checks import audit
+from evbench.commands.checks import audit, verify
 from evbench.commands.firmware import build, export
 from evbench.commands.shared import (
     BoardOption,
@@ -25,9 +25,9 @@ from evbench.commands.shared import (
 from evbench.errors import EvbenchError
 
 EXIT_CODES = (
-    "Exit codes: 0 done; 1 parity, audit or doctor found something wrong, or evbench itself failed; 2 wrong usage; "
-    "3 recipe or board profile; 4 recording or dataset; 5 model; 6 firmware build; 7 board; 8 job; 9 workspace; "
-    "130 interrupted."
+    "Exit codes: 0 done; 1 parity, audit, verify or doctor found something wrong, or evbench itself failed; "
+    "2 wrong usage; 3 recipe or board profile; 4 recording or dataset; 5 model; 6 firmware build; 7 board; 8 job; "
+    "9 workspace; 130 interrupted."
 )
 
 app = typer.Typer(
@@ -191,6 +191,7 @@ def parity(
 
 
 app.command()(audit)
+app.command()(verify)
 app.command()(build)
 app.command()(export)
 app.command()(recordings.voxel)

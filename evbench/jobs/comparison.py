@@ -36,10 +36,20 @@ def compare_model(
     imported from, which takes part itself; `session` has `build` flashed.
     """
     from evbench.boards.execution import BoardExecution
+    from evbench.parity import compare
+
+    executions = workstation_executions(graph, source, workspace)
+    executions.append(BoardExecution(session, build, graph))
+    result: dict[str, Any] = compare(graph, executions, batch).to_json()
+    return result | {"vnni": has_vnni()}
+
+
+def workstation_executions(graph: IntegerGraph, source: Path | None, workspace: Workspace) -> list[Execution]:
+    """Every way to run a model here, the reference first; `source` as for `compare_model`."""
     from evbench.compile.host import HostModel
     from evbench.graph.onnx import OnnxSession
     from evbench.graph.onnx_file import OnnxFile
-    from evbench.parity import ReferenceExecution, compare
+    from evbench.parity import ReferenceExecution
 
     executions: list[Execution] = [
         ReferenceExecution(graph),
@@ -53,9 +63,7 @@ def compare_model(
     if source is not None and source.suffix == ONNX:
         executions.append(OnnxFile(graph, source))
     executions.append(_Host(HostModel(graph, workspace.cache / "host")))
-    executions.append(BoardExecution(session, build, graph))
-    result: dict[str, Any] = compare(graph, executions, batch).to_json()
-    return result | {"vnni": has_vnni()}
+    return executions
 
 
 def has_vnni() -> bool | None:

@@ -26,6 +26,9 @@ MODEL = "model"
 EVENTS = "bins"
 """The entry in a graph's metadata of models that read events."""
 
+MODELS = "models"
+"""The folder of all models, by approach, in the output of stage report: with what the board measured on their cards."""
+
 ONNX = ".onnx"
 """The suffix of ONNX files."""
 
@@ -117,11 +120,21 @@ def label(path: Path | None) -> str:
 
 
 def model_of_job(store: Store, job_id: int, approach: str = "qat-int8") -> Path:
-    """The model folder that a job exported for an approach. Raises JobError when it has not come so far."""
+    """The model folder that a job exported for an approach, the reported one where the job has come so far.
+
+    Raises JobError when it has exported none yet.
+    """
     store.job(job_id)
-    for stage in store.stages(job_id):
-        if (stage.name, stage.approach) == ("export", approach) and stage.digest and stage.state in ("done", "reused"):
-            return store.workspace.artifact_dir(stage.digest) / MODEL
+    outputs = {
+        (stage.name, stage.approach): store.workspace.artifact_dir(stage.digest)
+        for stage in store.stages(job_id)
+        if stage.digest and stage.state in ("done", "reused")
+    }
+    reported = outputs.get(("report", ""))
+    if reported is not None and (reported / MODELS / approach).is_dir():
+        return reported / MODELS / approach
+    if ("export", approach) in outputs:
+        return outputs["export", approach] / MODEL
     raise JobError(f"Job {job_id} has exported no {approach} model", remedy=f"See `evbench jobs show {job_id}`")
 
 

@@ -92,7 +92,7 @@ def _dataset(recipe: Recipe, data: Path | None) -> Stage:
             "representation": recipe.representation.model_dump(mode="json"),
             "files": hashing.data_fingerprint(files if files and files.exists() else None),
         },
-        code=("evbench.events", f"{_STAGES}.dataset"),
+        code=("evbench.events", "evbench.training.card", f"{_STAGES}.dataset"),
         libraries=("numpy", "tonic") if recipe.dataset.name.startswith("tonic:") else ("numpy",),
     )
 

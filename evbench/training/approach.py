@@ -8,20 +8,19 @@ from __future__ import annotations
 
 import json
 import os
-import platform
 from collections.abc import Iterator, Mapping
 from dataclasses import asdict, dataclass
-from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Any, Literal
 
 import numpy as np
+from numpy.typing import NDArray
 from torch import Tensor, nn
 
 from evbench.errors import ModelError
 from evbench.graph.activity import with_activity
+from evbench.graph.card import CARD, CHECK, CHECK_WINDOWS, save_check
 from evbench.graph.file import save_graph
-from evbench.graph.model import IntegerGraph
 from evbench.graph.onnx import to_onnx
 from evbench.networks.registry import create, parameter_count
 from evbench.profiles import Recipe
@@ -29,6 +28,7 @@ from evbench.quantize.lower import lower, lower_float
 from evbench.quantize.program import convert, load_prepared, prepare, save_prepared
 from evbench.training.augment import Batches, SparseWindows
 from evbench.training.calibration import load_calibration, save_calibration
+from evbench.training.card import model_card
 from evbench.training.checkpoint import load_weights, save_weights
 from evbench.training.evaluate import Accuracy, accuracy
 from evbench.training.loop import OnMetric, compute_logits, describe, train
@@ -40,9 +40,7 @@ APPROACHES: tuple[Approach, ...] = ("fp32-frames", "fp32-voxel", "ptq-int8", "qa
 """In the order of a report's rows."""
 
 WEIGHTS = "weights.safetensors"
-CARD = "model.json"
 CALIBRATION_WINDOWS = 1024
-_TOOLS = ("evbench", "torch", "torchao", "numpy")
 
 
 @dataclass(frozen=True, slots=True)
@@ -182,12 +180,14 @@ def export_approach(
     test_set: SparseWindows,
     classes: tuple[str, ...],
     directory: Path,
+    splits: Mapping[str, Any] | None = None,
 ) -> ApproachResult:
     """Writes the model directory of a finished training and measures it on the test split.
 
-    `trained` is what `train_approach` wrote; `directory` receives graph.safetensors, model.onnx, model.json and, for
-    integer models, torch.safetensors. Accuracy is that of the network as exported: batch norm folded, and for integer
-    models with the integers the board computes with. Raises ModelError when an operator cannot be lowered.
+    `trained` is what `train_approach` wrote; `directory` receives graph.safetensors, model.onnx, some windows with
+    their logits, the card model.json and, for integer models, torch.safetensors. `splits` is what the card says of the
+    other splits, as `split_entry` gives it. Accuracy is that of the network as exported: batch norm folded, and for
+    integer models with the integers the board computes with. Raises ModelError when an operator cannot be lowered.
     """
     directory.mkdir(parents=True, exist_ok=True)
     record = json.loads((trained / "training.json").read_text(encoding="utf-8"))
@@ -210,6 +210,7 @@ def export_approach(
         graph = with_activity(graph, calibration)
     save_graph(graph, directory / "graph.safetensors")
     _write(to_onnx(graph).SerializeToString(), directory / "model.onnx")
+    save_check(graph, _some_windows(test_set), directory / CHECK)
     result = ApproachResult(
         approach=approach,
         network=network_name(approach, recipe),
@@ -222,7 +223,7 @@ def export_approach(
         epoch=int(record["epoch"]),
         training_seconds=float(record["seconds"]),
     )
-    _write_json(_card(result, recipe, graph, classes), directory / CARD)
+    _write_json(model_card(graph, recipe, result.to_json(), test_set, directory, splits or {}), directory / CARD)
     return result
 
 
@@ -233,6 +234,16 @@ def _fresh(approach: Approach, recipe: Recipe, windows: SparseWindows, classes: 
     network = create(network_name(approach, recipe), channels, len(classes), (height, width))
     # The order in which batches lie in memory; a step takes a fifth less time than with torch's default.
     return network.to(memory_format=torch.channels_last)  # type: ignore[call-overload, no-any-return]
+
+
+def _some_windows(windows: SparseWindows) -> NDArray[np.uint8]:
+    """Windows [n, C, H, W] spread evenly over a split."""
+    rows = np.unique(np.linspace(0, len(windows.labels) - 1, CHECK_WINDOWS).round().astype(np.int64))
+    grids = np.zeros((len(rows), int(np.prod(windows.shape))), np.uint8)
+    for grid, row in zip(grids, rows, strict=True):
+        part = slice(windows.offsets[row], windows.offsets[row + 1])
+        grid[windows.index[part]] = windows.count[part]
+    return grids.reshape(len(rows), *windows.shape)
 
 
 def _calibration_batches(windows: SparseWindows, recipe: Recipe) -> Iterator[Tensor]:
@@ -258,25 +269,6 @@ def _metadata(approach: Approach, recipe: Recipe, classes: tuple[str, ...]) -> d
         "size": json.dumps(list(representation.size)),
         "filters": json.dumps([settings.model_dump() for settings in representation.filters]),
     }
-
-
-def _card(result: ApproachResult, recipe: Recipe, graph: IntegerGraph, classes: tuple[str, ...]) -> dict[str, Any]:
-    metadata = _metadata(result.approach, recipe, classes)
-    plain = ("classes", "size", "filters", "bins", "window_us")
-    return {
-        **{key: json.loads(value) if key in plain else value for key, value in metadata.items()},
-        "digest": graph.digest,
-        "metrics": result.to_json(),
-        "recipe": recipe.model_dump(mode="json"),
-        "tools": {"python": platform.python_version()} | {name: _version(name) for name in _TOOLS},
-    }
-
-
-def _version(package: str) -> str:
-    try:
-        return version(package)
-    except PackageNotFoundError:  # evbench itself, run from a checkout that is not installed
-        return "checkout"
 
 
 def _write_json(content: Mapping[str, Any], path: Path) -> None:

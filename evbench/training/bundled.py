@@ -11,6 +11,7 @@ from evbench.events.datasets.catalogue import load_dataset
 from evbench.events.windowset import build_windows
 from evbench.profiles import load_recipe
 from evbench.training.approach import ApproachResult, export_approach, train_approach
+from evbench.training.card import split_entry
 
 RECIPE = "bars-voxel-qat"
 
@@ -28,7 +29,9 @@ def make(directory: Path, epochs: int | None = None) -> ApproachResult:
     with tempfile.TemporaryDirectory() as scratch:
         trained = Path(scratch) / "trained"
         train_approach("qat-int8", recipe, train_set, validation_set, dataset.classes, trained, _show)
-        result = export_approach("qat-int8", recipe, trained, test_set, dataset.classes, Path(scratch) / "model")
+        splits = {"train": split_entry(train_set), "validation": split_entry(validation_set)}
+        model = Path(scratch) / "model"
+        result = export_approach("qat-int8", recipe, trained, test_set, dataset.classes, model, splits)
         directory.mkdir(parents=True, exist_ok=True)
         for path in sorted(result.directory.iterdir()):
             shutil.copyfile(path, directory / path.name)

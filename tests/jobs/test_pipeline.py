@@ -17,6 +17,7 @@ from evbench.jobs import actions, engine, processes
 from evbench.jobs.models import model_of_job, open_model, windows_for
 from evbench.jobs.pipeline import plan
 from evbench.jobs.store import JobRow, StageRow, Store
+from evbench.jobs.verifying import verify_model
 from evbench.profiles import load_board, load_recipe
 from evbench.resources import resource
 from evbench.workspace import Workspace, open_workspace
@@ -205,6 +206,22 @@ def test_the_exported_model_of_a_job_can_be_profiled_and_compared(
     parity = actions.parity_model(Store(workspace), model, load_board("virtual-h743"), windows=3)
     assert parity["passed"]
     assert {pair["b"] for pair in parity["pairs"]} == {"ort", "ort-float", "ort-uint8", "torch", "host", "board"}
+
+
+def test_reported_models_carry_what_the_board_measured_and_hold_what_they_claim(
+    workspace: Workspace, finished: JobRow
+) -> None:
+    folder = model_of_job(Store(workspace), finished.id)
+    card = json.loads((folder / "model.json").read_text())
+    row = next(row for row in finished.result["rows"] if row["approach"] == "qat-int8")  # type: ignore[index]
+    assert card["board"]["latency_ms"] == row["latency_ms"]
+    assert card["board"]["flash_bytes"] == row["flash_bytes"]
+    assert card["board"]["parity"]["passed"]
+    assert card["data"]["splits"].keys() == {"train", "validation", "test"}
+    report = verify_model(workspace, folder)
+    assert report["passed"]
+    held = {claim["claim"] for claim in report["claims"] if claim["state"] == "holds"}
+    assert {"flash bytes", "RAM bytes", "torch equals reference", "host equals reference"} <= held
 
 
 def test_a_profile_job_records_its_steps_and_live_cycles(workspace: Workspace, finished: JobRow) -> None:

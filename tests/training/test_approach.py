@@ -103,7 +103,7 @@ def test_the_card_says_what_a_reader_needs(results: dict[Approach, ApproachResul
 
 def test_a_model_directory_holds_the_promised_files(results: dict[Approach, ApproachResult]) -> None:
     names = {path.name for path in results["qat-int8"].directory.iterdir()}
-    assert names == {"graph.safetensors", "model.onnx", "model.json", "torch.safetensors"}
+    assert names == {"graph.safetensors", "model.onnx", "model.json", "check.npz", "torch.safetensors"}
     assert "torch.safetensors" not in {path.name for path in results["fp32-voxel"].directory.iterdir()}
 
 

@@ -19,9 +19,18 @@ def run(context: Context, approach: Approach, recipe: Recipe, trained: str) -> s
     from evbench.events.windowset import WindowSet
     from evbench.training.approach import export_approach, input_kind
 
-    test_set = WindowSet.load(context.inputs["dataset"] / windows_file(input_kind(approach), "test"))
-    classes = tuple(context.read("dataset", "dataset.json")["classes"])
-    result = export_approach(approach, recipe, context.inputs[trained], test_set, classes, context.out / MODEL)
+    kind = input_kind(approach)
+    test_set = WindowSet.load(context.inputs["dataset"] / windows_file(kind, "test"))
+    dataset = context.read("dataset", "dataset.json")
+    result = export_approach(
+        approach,
+        recipe,
+        context.inputs[trained],
+        test_set,
+        tuple(dataset["classes"]),
+        context.out / MODEL,
+        dataset["cards"][kind],
+    )
     window, group, recording = result.accuracy.window, result.accuracy.group, result.accuracy.recording
     context.metric("test_accuracy", 0, window.value)
     groups = f", {percent(group.value)} per 4 windows" if group.total else ""
