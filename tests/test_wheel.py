@@ -55,3 +55,8 @@ def test_the_wheel_profiles_the_bundled_model(installed: Path, tmp_path: Path) -
     assert profile["modelled"] is True
     assert profile["total_cycles"] == sum(layer["cycles"] for layer in profile["layers"])
     assert profile["latency_ms"] > 0
+
+
+def test_the_wheel_exports_sources_with_their_licence(installed: Path, tmp_path: Path) -> None:
+    run(installed, tmp_path, "export", "--c", "model")
+    assert "Apache License" in (tmp_path / "model" / "LICENSE").read_text()
