@@ -43,6 +43,9 @@ class GridReader:
         self.tensors: dict[str, Tensor] = {}
         self.operators: dict[str, Operator] = {}  # by output
         self.inputs: list[str] = []
+        self._emitted: dict[
+            tuple[Any, ...], tuple[Stored, Open]
+        ] = {}  # by the identity of its operator, limits and grid
         self.left_out: list[str] = []  # nodes that firmware leaves to its host
         self.readers = Counter(name for node in graph.node for name in node.input)
         self.readers.update(value.name for value in graph.output)
@@ -199,7 +202,10 @@ class GridReader:
         return self._emit(Open(Rescale(name, (known.name,), ""), known.shape), replace(tensor, shape=known.shape))
 
     def _emit(self, value: Open, tensor: Tensor) -> Stored:
-        """The operator behind a real value, with its output on the grid of `tensor`."""
+        """The operator behind a real value, with its output on the grid of `tensor`; quantised twice, it runs once."""
+        key = (id(value.operator), value.limits, tensor.grid)
+        if key in self._emitted:
+            return self._emitted[key][0]
         operator = replace(value.operator, output=tensor.name)
         if value.limits.rectifies(tensor):
             if not isinstance(operator, Conv2d | Linear | Add):
@@ -214,7 +220,8 @@ class GridReader:
             raise Unsupported(f"the output of a {operator.kind} must be quantised")
         self.tensors[tensor.name] = tensor
         self.operators[tensor.name] = operator
-        return Stored(tensor.name)
+        self._emitted[key] = Stored(tensor.name), value
+        return self._emitted[key][0]
 
     def _open(self, operator: Operator) -> Open:
         sources = [self.tensors[name] for name in operator.inputs]

@@ -162,8 +162,10 @@ class _Importer(GridReader):
         if self.readers[name] != 1:
             return False
         maker = next((node for node in self.file.node if name in node.output), None)
-        if maker is None or maker.op_type == "QuantizeLinear":
+        if maker is None:
             return True
+        if maker.op_type == "QuantizeLinear":
+            return self.readers[maker.input[0]] == 1
         return self._read_once(maker.input[0]) if maker.op_type in ("DequantizeLinear", "Relu", "Clip") else True
 
     def _on_maxpool(self, node: onnx.NodeProto, inputs: list[Any]) -> Value:

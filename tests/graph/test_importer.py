@@ -163,6 +163,26 @@ def test_a_mean_under_a_window_differs_from_the_file_only_where_it_lies_between_
     assert (pair.unexplained, pair.own_max_lsb) == (0, 1)
 
 
+def test_a_value_quantised_for_every_reader_apart_is_computed_once(tmp_path: Path) -> None:
+    path = quantised(branching_network(), tmp_path, DedicatedQDQPair=True)
+    quantisers = [n.input[0] for n in onnx.load(path).graph.node if n.op_type == "QuantizeLinear"]
+    assert len(quantisers) > len(set(quantisers))
+    graph = import_onnx(path)
+    assert [operator.kind for operator in graph.operators].count("Conv2d") == 3
+    assert compare(graph, [ReferenceExecution(graph), OnnxFile(graph, path)], inputs(graph)).passed
+
+
+def test_a_rectified_value_quantised_for_every_reader_apart_keeps_its_plain_readers(tmp_path: Path) -> None:
+    net = FloatNetwork(1)
+    first = net.conv("image", 3, 4)
+    second = net.node("Add", [net.node("Relu", [first]), net.conv(first, 4, 4)])
+    flat = net.node("Flatten", [net.node("GlobalAveragePool", [second])])
+    model = net.model(net.gemm(flat, 4, 3), 3)
+    path = quantised(model, tmp_path, ActivationSymmetric=True, DedicatedQDQPair=True)
+    graph = import_onnx(path)
+    assert compare(graph, [ReferenceExecution(graph), OnnxFile(graph, path)], inputs(graph)).passed
+
+
 def test_a_last_softmax_is_left_out_and_the_model_says_so(tmp_path: Path) -> None:
     graph = import_onnx(quantised(branching_network(), tmp_path))
     assert graph.metadata["left_out"] == "Softmax 'softmax8'"
