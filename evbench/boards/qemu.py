@@ -1,7 +1,7 @@
 """A second opinion on the virtual board: the same kernels on QEMU's Cortex-M7 (mps2-an500), which counts instructions.
 
-QEMU knows no cycles. Under -icount its clock is made of instructions, 64 ns for each, and the board's timer counts 40
-ns: 1.6 per instruction, the same every time.
+QEMU knows no cycles. Under -icount its clock is made of instructions, 256 ns for each, and the board's timer counts 40
+ns: 6.4 per instruction, the same every time.
 """
 
 from __future__ import annotations
@@ -29,7 +29,7 @@ from evbench.profiles import BoardProfile, load_board
 from evbench.resources import resource
 
 PROGRAM = "qemu-system-arm"
-_NANOSECONDS_LOG2 = 6
+_NANOSECONDS_LOG2 = 8
 _TICK_NS = 40
 _POLL_S = 0.2
 _TIMEOUT_S = 20.0

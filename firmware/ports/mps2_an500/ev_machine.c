@@ -1,8 +1,8 @@
 /* Link and instruction counter of Arm's MPS2 board with a Cortex-M7 (AN500), as QEMU has it (-M mps2-an500).
  *
  * The link goes through semihosting, to QEMU's own standard input and output: its model of the serial port takes tens of
- * microseconds per byte. Time on this machine is made of instructions: under -icount its timer counts 1.6 for each. The
- * core's own cycle counter does not count. */
+ * microseconds per byte. Time on this machine is made of instructions: under -icount its timer counts so many for each.
+ * The core's own cycle counter does not count. */
 #include "ev_core.h"
 #include "ev_machine.h"
 #include "ev_port.h"
