@@ -57,7 +57,7 @@ def running(
     memory = {name: MemoryRegion(r.origin, r.size, r.wait_states) for name, r in profile.memory.items()}
     flash = {name: FlashMemory(memory[name].origin, memory[name].size) for name in FLASH_REGIONS if name in memory}
     line = MemoryLine()
-    chip = Chip(profile.board.core_hz, profile.link.uart, profile.link.baud)
+    chip = Chip(profile.board.chip, profile.board.core_hz, profile.link.uart, profile.link.baud)
     machine = Machine(memory, line, flash, library, chip, **reports)
     image = read_firmware(elf, memory["flash"].origin)
     machine.vectors = image.vectors(profile.memory)

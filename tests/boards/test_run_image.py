@@ -19,6 +19,7 @@ from evbench.profiles import load_board
 ROOT = Path(__file__).resolve().parents[2]
 FIRMWARE = Path(__file__).parent / "firmware"
 FLASH = 0x08000000
+DEVICES = {"virtual-h743": 0x450, "virtual-h753": 0x450, "virtual-h747": 0x450, "virtual-h7a3": 0x480}
 
 
 @pytest.fixture(scope="session")
@@ -29,11 +30,14 @@ def interrupts(tmp_path_factory: pytest.TempPathFactory) -> Path:
 @pytest.mark.parametrize("board", ["virtual-h743", "virtual-h753", "virtual-h7a3", "virtual-h747"])
 def test_start_up_code_finds_every_flag_it_waits_for(board: str, library: Path, tmp_path: Path) -> None:
     port = serial_port(load_board(board).link.uart)
-    elf = build_image(FIRMWARE / "startup.c", tmp_path / "startup.elf", f"-DUART={port.base}")
+    identity, size = (0x08FFF800, 0x08FFF80C) if board == "virtual-h7a3" else (0x1FF1E800, 0x1FF1E880)
+    flags = (f"-DUART={port.base}", f"-DIDENTITY={identity}", f"-DFLASH_SIZE={size}")
+    elf = build_image(FIRMWARE / "startup.c", tmp_path / "startup.elf", *flags)
     unknown: list[str] = []
     faults: list[object] = []
     with running(elf, library, board, log=unknown.append, on_fault=faults.append) as (_, line):
         assert line.read_line() == "clocks are up"
+        assert line.read_line() == f"2048 KiB, device {DEVICES[board]:x}"
     assert faults == []
     assert unknown == [
         "SPI1+0x8 is not modelled: it keeps what is written to it",

@@ -17,7 +17,7 @@ from evbench.boards.virtual.parts import (
     MemoryRegion,
 )
 from evbench.boards.virtual.runtime import Runtime
-from evbench.boards.virtual.stm32h7 import REGISTERS
+from evbench.boards.virtual.stm32h7 import FLASH_SIZE, IDENTITY_PAGES, REGISTERS, UNIQUE_ID
 
 unicorn: Any = untyped_unicorn  # its own annotations are too incomplete to check against
 
@@ -37,6 +37,14 @@ def map_memory(uc: Any, runtime: Runtime, memory: Mapping[str, MemoryRegion], fl
             misses = (0, 0) if name in ("itcm", "dtcm") else (region.wait_states or SRAM_MISS,) * 2
         if any(misses):
             runtime.add_region(index, region.origin, region.size, *misses)
+
+
+def map_identity(uc: Any, flash_bytes: int) -> None:
+    """Maps the read-only pages that tell a chip's number and the size of its flash."""
+    for page in IDENTITY_PAGES:
+        uc.mem_map(page, _PAGE_BYTES, unicorn.UC_PROT_READ)
+        uc.mem_write(page + UNIQUE_ID, b"evbenchboard")
+        uc.mem_write(page + FLASH_SIZE[page], (flash_bytes // 1024).to_bytes(2, "little"))
 
 
 def map_registers(uc: Any, runtime: Runtime, read: Callable[..., int], write: Callable[..., None]) -> None:

@@ -19,7 +19,7 @@ from unicorn import arm_const as arm
 from unicorn.unicorn_py3.unicorn import uclib
 
 from evbench.boards.virtual.accesses import AccessPlan, access_plan
-from evbench.boards.virtual.address_space import check, is_mapped, map_memory, map_registers
+from evbench.boards.virtual.address_space import check, is_mapped, map_identity, map_memory, map_registers
 from evbench.boards.virtual.capture import Capture
 from evbench.boards.virtual.exceptions import THUMB_STATE, Exceptions, Fault
 from evbench.boards.virtual.flash_memory import FlashMemory
@@ -29,7 +29,7 @@ from evbench.boards.virtual.parts import Chip, Counted, Line, MemoryRegion
 from evbench.boards.virtual.peripherals import Peripherals
 from evbench.boards.virtual.runtime import BlockPrice, Callbacks, Counters, Runtime, Stop
 from evbench.boards.virtual.schedule import Schedule
-from evbench.boards.virtual.stm32h7 import serial_port
+from evbench.boards.virtual.stm32h7 import device_code, serial_port
 from evbench.boards.virtual.system_control import SystemControl
 from evbench.boards.virtual.timing import block_branch, issue_block, misprediction_cycles, store_drain
 
@@ -97,13 +97,14 @@ class Machine:
         cycles, changed = lambda: self._runtime.cycles, self._interrupts_changed
         controller = InterruptController()
         control = SystemControl(controller, cycles, self._ask_for_reset, changed)
-        self.peripherals = Peripherals(control, cycles, changed, log)
+        self.peripherals = Peripherals(control, cycles, changed, log, device_code(chip.name))
         self._control = control
         self._exceptions = Exceptions(self._uc, control, controller, self._runtime.advance, on_fault)
         self._schedule = Schedule(
             self._runtime, controller, control, self.peripherals, chip.core_hz, port.exception, self._exchange
         )
         map_memory(self._uc, self._runtime, memory, flash)
+        map_identity(self._uc, memory["flash"].size)
         map_registers(self._uc, self._runtime, self._read_register, self._write_register)
         self._hook(unicorn.UC_HOOK_BLOCK, "block_timing_block")
 

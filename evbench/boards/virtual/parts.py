@@ -49,8 +49,10 @@ class MemoryRegion:
 
 @dataclass(frozen=True, slots=True)
 class Chip:
-    """What of a board profile the core needs: cycles per second, the serial port that is connected, and its speed."""
+    """What of a board profile the machine needs: the chip's name, cycles per second, the serial port that is connected,
+    and its speed."""
 
+    name: str = "stm32h743zi"
     core_hz: int = 480_000_000
     uart: str = "USART3"
     baud: int = 921_600

@@ -27,6 +27,7 @@ QUADSPI_SR = 0x52005008
 SYSCFG_CCCSR = 0x58000420
 RNG_SR, RNG_DR = 0x48021804, 0x48021808
 RTC_ISR = 0x5800400C
+DBGMCU_IDC = 0x5C001000
 HSEM = range(0x58026400, 0x58026500)
 
 _RESET_VALUES = {
@@ -54,7 +55,7 @@ class Peripherals:
     """All registers but those of the connected serial port and the DWT.
 
     cycles: the core's cycle count; on_change: called when a timer's interrupt may have changed; log: told once of each
-    register that is not modelled.
+    register that is not modelled; device: the chip's revision and device code.
     """
 
     def __init__(
@@ -63,12 +64,14 @@ class Peripherals:
         cycles: Callable[[], int],
         on_change: Callable[[], None],
         log: Callable[[str], None],
+        device: int,
     ) -> None:
         self._control = control
         self._on_change = on_change
         self._log = log
         self._logged: set[int] = set()
-        self._values: dict[int, int] = dict(_RESET_VALUES)
+        self._reset_values = {**_RESET_VALUES, DBGMCU_IDC: device}
+        self._values = dict(self._reset_values)
         self._timers = {
             base: Timer(block.bits, cycles, functools.partial(self._timer_ratio, block.bus))
             for base, block in _TIMERS.items()
@@ -81,7 +84,7 @@ class Peripherals:
 
     def reset(self) -> None:
         """All registers take their values after reset."""
-        self._values = dict(_RESET_VALUES)
+        self._values = dict(self._reset_values)
         self._second_core_woken = False
         self._used.clear()
         for timer in self._timers.values():

@@ -170,7 +170,12 @@ def start_board(
         "owner": os.getpid(),
         "state": str(state.resolve()) if state else None,
         "library": str(build_runtime(cache or default_cache()).resolve()),
-        "chip": {"core_hz": profile.board.core_hz, "uart": profile.link.uart, "baud": profile.link.baud},
+        "chip": {
+            "name": profile.board.chip,
+            "core_hz": profile.board.core_hz,
+            "uart": profile.link.uart,
+            "baud": profile.link.baud,
+        },
         "image": str(image.resolve()) if image else None,
     }
     package_root = str(Path(evbench.__path__[0]).resolve().parent)

@@ -65,6 +65,14 @@ TIMERS = {
     "TIM17": TimerBlock(0x40014800, 16 + 118, 16, 2),
 }
 
+IDENTITY_PAGES = (0x1FF1E000, 0x08FFF000)
+"""Pages of read-only memory that hold the chip's number and the size of its flash, on the H74x and on the H7A3."""
+UNIQUE_ID, FLASH_SIZE = 0x800, {0x1FF1E000: 0x880, 0x08FFF000: 0x80C}
+"""Where in these pages: twelve bytes of chip number, the flash's size in KiB as 16 bits."""
+DEVICE_CODES = {"stm32h7a3": 0x10010480, "stm32h7b": 0x10010480}
+_USUAL_DEVICE_CODE = 0x20030450
+"""DBGMCU_IDC: revision and device, revision V for an H74x or H75x."""
+
 KEPT = {
     0x51000000: ("AXI", 0x100000),
     0x52002000: ("FLASH", 0x1000),
@@ -136,6 +144,11 @@ def serial_port(name: str) -> SerialPort:
             remedy=f"Use one of {', '.join(SERIAL_PORTS)}",
         )
     return SERIAL_PORTS[name]
+
+
+def device_code(chip: str) -> int:
+    """What DBGMCU_IDC says on a chip of this name."""
+    return next((code for start, code in DEVICE_CODES.items() if chip.startswith(start)), _USUAL_DEVICE_CODE)
 
 
 def kept(address: int) -> bool:

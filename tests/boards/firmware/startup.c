@@ -70,6 +70,14 @@ static void say(const char *text) {
   UNTIL(UART + 0x1C, 1 << 6);
 }
 
+static void say_number(uint32_t number, uint32_t base) {
+  char digits[12], *first = digits + 11;
+  *first = 0;
+  do *--first = "0123456789abcdef"[number % base];
+  while (number /= base);
+  say(first);
+}
+
 static void other_blocks(void) {
   REG(0x40013008) = 1;  // SPI1
   REG(0x40013008) = 2;
@@ -100,5 +108,10 @@ int main(void) {
   wake_second_core();
   other_blocks();
   say("clocks are up\n");
+  (void)REG(IDENTITY);
+  say_number(*(volatile uint16_t *)FLASH_SIZE, 10);
+  say(" KiB, device ");
+  say_number(REG(0x5C001000) & 0xFFF, 16);
+  say("\n");
   return 0;
 }

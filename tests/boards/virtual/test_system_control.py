@@ -48,7 +48,7 @@ def control(controller: InterruptController, clock: Clock, resets: list[None]) -
 
 @pytest.fixture
 def chip(control: SystemControl, clock: Clock) -> Peripherals:
-    return Peripherals(control, clock, lambda: None, lambda text: None)
+    return Peripherals(control, clock, lambda: None, lambda text: None, 0x20030450)
 
 
 def test_of_two_pending_interrupts_the_more_urgent_is_next_and_of_equals_the_lower_number(
