@@ -22,6 +22,7 @@ from evbench.commands.shared import (
     open_workspace,
     options,
 )
+from evbench.commands.tensors import tensors
 from evbench.errors import EvbenchError
 
 EXIT_CODES = (
@@ -195,6 +196,7 @@ app.command()(verify)
 app.command()(build)
 app.command()(export)
 app.command()(recordings.voxel)
+app.command()(tensors)
 
 
 # --- around it --------------------------------------------------------------------------------------------------------

@@ -90,7 +90,7 @@ def test_the_version_is_printed(evbench: Evbench) -> None:
 
 def test_help_lists_the_commands_and_what_exit_codes_mean(evbench: Evbench) -> None:
     done = evbench("--help")
-    commands = "demo run report profile parity build export events voxel datasets jobs boards doctor serve"
+    commands = "demo run report profile parity build export events voxel datasets jobs boards doctor serve tensors"
     for word in commands.split():
         assert word in done.out
     assert "Exit codes" in done.out
@@ -425,3 +425,28 @@ def test_audit_of_a_recipe_needs_no_training(evbench: Evbench, tmp_path: Path) -
 def test_a_model_that_reads_no_events_gets_no_kernels_that_skip(evbench: Evbench, tmp_path: Path) -> None:
     layers = evbench("build", quantised(mobile_network(3), tmp_path), "--json").json["layers"]
     assert [layer["kernel"] for layer in layers][:2] == ["ev_conv2d_u8s8", "ev_depthwise_u8s8"]
+
+
+def test_tensors_of_the_bundled_model_are_listed_with_what_quantisation_costs_them(evbench: Evbench) -> None:
+    found = evbench("tensors", "--json").json
+    by_name = {tensor["name"]: tensor for tensor in found["tensors"]}
+    assert by_name["input"]["zero_share"] > 0.95
+    assert by_name["input"]["sqnr_db"] is None
+    assert by_name["head.linear.weight"]["kind"] == "weight"
+    assert all(tensor["scale"] > 0 for tensor in found["tensors"])
+    shown = evbench("tensors").out
+    assert all(name in shown for name in by_name)
+    assert "Ashman" in shown
+
+
+def test_one_tensor_is_drawn_with_the_range_of_every_observer(evbench: Evbench) -> None:
+    shown = evbench("tensors", "--tensor", "stem.0").out
+    for word in ("kl", "mse", "zero-aware", "ema-minmax", "nonzero-percentile", "log scale", "in use"):
+        assert word in shown
+    refused(evbench("tensors", "--tensor", "stem"), 5, "no tensor 'stem'", "Did you mean stem.0?")
+
+
+def test_tensors_of_what_is_no_model_are_refused(evbench: Evbench, tmp_path: Path) -> None:
+    refused(evbench("tensors", tmp_path / "none"), 5, "is not a model folder")
+    refused(evbench("tensors", tmp_path), 5, "has no statistics", "Export the model again")
+    refused(evbench("tensors", "7"), 8, "7")

@@ -18,6 +18,9 @@ PERCENTILE = 99.99
 """The default of both percentile rules."""
 
 _COARSE, _FINE = 96, 32
+_LINEAR_BINS = 2048
+_LOST = 20.0
+"""ln(p / q) of what is clipped into a bin that was empty; infinite by the formula, too large to be chosen by this."""
 
 
 class Rule(Protocol):
@@ -69,35 +72,35 @@ def mse_range(histogram: LogHistogram, codes: int, percentile: float = PERCENTIL
 def kl_range(histogram: LogHistogram, codes: int, percentile: float = PERCENTILE) -> float:
     """The range that keeps most of the distribution: the smallest Kullback-Leibler divergence after quantising.
 
-    Migacz, "8-bit inference with TensorRT", GTC 2017: the reference has what is clipped in its last bin, the
-    quantised distribution spreads each step's mass evenly over the bins it came from. Here on logarithmic bins, of
-    magnitudes that are not zero: with 2048 linear bins up to the largest value an outlier would leave the active mode
-    in one of them.
+    Migacz, "8-bit inference with TensorRT", GTC 2017: of 2048 linear bins the reference has what is clipped in its
+    last one, and the quantised distribution spreads each step's mass evenly over the bins it came from. Here of
+    magnitudes that are not zero, and up to the end of the active mode instead of the largest value, because an outlier
+    would leave the whole mode in a few bins.
     """
-    counts = histogram.magnitudes
-    bins = np.flatnonzero(counts)
-    ranges = _candidates(histogram, _COARSE)
-    if not ranges.size:
+    limit = histogram.active_limit()
+    if not limit:
         return 0.0
-    centre, width, counts = (EDGES[bins] + EDGES[bins + 1]) / 2, EDGES[bins + 1] - EDGES[bins], counts[bins]
-    divergences = [_divergence(counts, centre, width, float(limit), codes) for limit in ranges]
-    return float(ranges[int(np.argmin(divergences))])
+    below = np.append(0.0, np.cumsum(histogram.magnitudes))
+    mass = np.diff(np.interp(np.linspace(0, limit, _LINEAR_BINS + 1), np.minimum(EDGES, histogram.largest), below))
+    mass[-1] += max(below[-1] - mass.sum(), 0.0)
+    ends = np.unique(np.rint(_candidates(histogram, _COARSE) / limit * _LINEAR_BINS).astype(int))
+    ends = np.unique(np.append(ends[(ends >= codes) & (ends <= _LINEAR_BINS)], _LINEAR_BINS))
+    best = int(np.argmin([_divergence(mass, end, codes) for end in ends]))
+    return float(ends[best]) / _LINEAR_BINS * limit
 
 
-def _divergence(
-    counts: NDArray[np.float64], centre: NDArray[np.float64], width: NDArray[np.float64], limit: float, codes: int
-) -> float:
-    """sum p ln(p / q) over the bins [n] up to `limit`."""
-    inside = max(int(np.searchsorted(centre, limit, side="right")), 1)
-    kept, spread = counts[:inside], width[:inside]
-    reference = kept.copy()
-    reference[-1] += counts[inside:].sum()
-    step = np.rint(centre[:inside] * (codes / limit)).astype(np.int64)
-    _, step = np.unique(step, return_inverse=True)
-    density = np.bincount(step, weights=kept) / np.bincount(step, weights=spread)
-    quantised = density[step] * spread
+def _divergence(mass: NDArray[np.float64], end: int, codes: int) -> float:
+    """sum p ln(p / q) over the first `end` bins of `mass` [2048]."""
+    reference = mass[:end].copy()
+    reference[-1] += mass[end:].sum()
+    step = np.rint((np.arange(end) + 0.5) * (codes / end)).astype(np.int64)
+    occupied = mass[:end] > 0
+    share = np.bincount(step, weights=mass[:end]) / np.maximum(np.bincount(step, weights=occupied), 1)
+    quantised = np.where(occupied, share[step], 0.0)
+    both = (reference > 0) & (quantised > 0)
     p, q = reference / reference.sum(), quantised / quantised.sum()
-    return float(np.sum(p * np.log(p / q)))
+    lost = p[(reference > 0) & ~both].sum()
+    return float(np.sum(p[both] * np.log(p[both] / q[both])) + lost * _LOST)
 
 
 def _candidates(histogram: LogHistogram, count: int) -> NDArray[np.float64]:
@@ -120,7 +123,7 @@ RULES: Mapping[str, Rule] = {
 """By the names that recipes use for observers."""
 
 
-def ema_range(peaks: NDArray[np.floating], averaging_constant: float) -> float:
+def ema_range(peaks: NDArray[np.float64], averaging_constant: float) -> float:
     """The bias-corrected moving average of the largest magnitudes [n] of successive batches; empty ones do not count.
 
     Kingma and Ba, "Adam", ICLR 2015, section 3, for the correction.

@@ -11,7 +11,7 @@ import json
 import os
 import zipfile
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from functools import cached_property
 from pathlib import Path
 from typing import Any, Literal
@@ -36,6 +36,15 @@ Kind = Literal["input", "activation", "weight"]
 
 
 @dataclass(frozen=True, slots=True)
+class ObserverSettings:
+    """What observers were told: see `QuantizeSettings`; `batch_size` is how many windows they saw at a time."""
+
+    averaging_constant: float = 0.01
+    percentile: float = PERCENTILE
+    batch_size: int = 64
+
+
+@dataclass(frozen=True, slots=True)
 class RangeCost:
     """A range that an observer proposes, its scale, the signal to noise there in dB, and the share it clips.
 
@@ -54,7 +63,7 @@ class RangeCost:
 class TensorStatistics:
     """One tensor. Codes reach from `low` to `high`, a code times its scale is a value.
 
-    scales: float64 [1], or one per output channel for weights; noise: float64 [BINS], squared rounding errors summed by
+    scales: float64 [1], or one per output channel for weights; noise: float32 [BINS], squared rounding errors summed by
     the bin of the value's magnitude; `clipped` and `lost`: how many values the grid cuts off, and how many that were
     not zero it makes zero. channel_peaks: float64 [C], the largest magnitude of every channel; window_peaks: float64
     [N], of every window, none for weights. `observer` named the range; of the `batches` that it saw, `empty_batches`
@@ -67,7 +76,7 @@ class TensorStatistics:
     high: int
     scales: NDArray[np.float64]
     histogram: LogHistogram
-    noise: NDArray[np.float64]
+    noise: NDArray[np.float32]
     clipped: float
     lost: float
     channel_peaks: NDArray[np.float64]
@@ -113,7 +122,7 @@ class TensorStatistics:
     @property
     def sqnr(self) -> float | None:
         """Signal to quantisation noise in dB, as measured; None where nothing is lost or nothing was seen."""
-        return decibels(self.histogram.signal(), float(self.noise.sum()))
+        return decibels(self.histogram.signal(), float(self.noise.sum(dtype=np.float64)))
 
     @property
     def sqnr_active(self) -> float | None:
@@ -122,18 +131,20 @@ class TensorStatistics:
         Zeros have neither signal nor noise, so only outliers make this differ from `sqnr`.
         """
         limit = self.active_limit
-        return decibels(self.histogram.signal(limit), float(self.noise[EDGES[:-1] < limit].sum()))
+        return decibels(self.histogram.signal(limit), float(self.noise[EDGES[:-1] < limit].sum(dtype=np.float64)))
 
-    def costs(self, averaging_constant: float, percentile: float = PERCENTILE) -> list[RangeCost]:
+    def costs(self, settings: ObserverSettings) -> list[RangeCost]:
         """What every observer would choose from what was seen, widest range first. Empty for weights and the input.
 
-        The moving average runs over windows here, over batches in training. Errors are those of values spread evenly
-        within each bin of the histogram.
+        The moving average runs over as many batches as the windows make, a training sees more of them. Errors are
+        those of values spread evenly within each bin of the histogram.
         """
         if self.kind != "activation" or not self.histogram.nonzero:
             return []
-        ranges = {name: rule(self.histogram, self.high, percentile) for name, rule in RULES.items()}
-        ranges["ema-minmax"] = ema_range(self.window_peaks, averaging_constant)
+        ranges = {name: rule(self.histogram, self.high, settings.percentile) for name, rule in RULES.items()}
+        firsts = np.arange(0, len(self.window_peaks), settings.batch_size)
+        batches = np.maximum.reduceat(self.window_peaks, firsts) if firsts.size else self.window_peaks
+        ranges["ema-minmax"] = ema_range(batches, settings.averaging_constant)
         return [
             self._cost(name, ranges[name]) for name in sorted(ranges, key=lambda name: -ranges[name]) if ranges[name]
         ]
@@ -201,7 +212,7 @@ class Collector:
             high=high,
             scales=scales,
             histogram=self._histogram,
-            noise=self._noise,
+            noise=self._noise.astype(np.float32),
             clipped=self._clipped,
             lost=self._lost,
             channel_peaks=np.zeros(0) if self._channels is None else self._channels,
@@ -247,8 +258,7 @@ class ModelStatistics:
     """A model's tensors in the order of its layers, the settings of its observers, and its scales over training."""
 
     tensors: tuple[TensorStatistics, ...]
-    averaging_constant: float
-    percentile: float
+    settings: ObserverSettings
     scales: ScaleRecord
 
 
@@ -270,8 +280,7 @@ def save_statistics(statistics: ModelStatistics, path: Path) -> None:
         entries.append({**{name: getattr(tensor, name) for name in _PLAIN}, "histogram": extremes})
     about = {
         "version": VERSION,
-        "averaging_constant": statistics.averaging_constant,
-        "percentile": statistics.percentile,
+        "settings": asdict(statistics.settings),
         "tensors": entries,
         "followed": statistics.scales.names,
     }
@@ -283,14 +292,14 @@ def load_statistics(path: Path) -> ModelStatistics:
     about, arrays = _load(path)
     try:
         tensors = tuple(_tensor(number, entry, arrays) for number, entry in enumerate(about["tensors"]))
-        return ModelStatistics(tensors, about["averaging_constant"], about["percentile"], _scale_record(about, arrays))
+        return ModelStatistics(tensors, ObserverSettings(**about["settings"]), _scale_record(about, arrays))
     except (KeyError, TypeError, ValueError) as error:
         raise _damaged(path, error) from None
 
 
 def _tensor(number: int, entry: dict[str, Any], arrays: dict[str, NDArray[Any]]) -> TensorStatistics:
     values: dict[str, Any] = {name: entry[name] for name in _PLAIN}
-    values |= {name: np.asarray(arrays[f"{number}.{name}"], np.float64) for name in _ARRAYS}
+    values |= {name: arrays[f"{number}.{name}"] for name in _ARRAYS}
     counts = np.asarray(arrays[f"{number}.counts"], np.float64).reshape(2, BINS)
     return TensorStatistics(**values, histogram=LogHistogram(counts, **entry["histogram"]))
 

@@ -26,12 +26,16 @@ from evbench.networks.registry import create, parameter_count
 from evbench.profiles import Recipe
 from evbench.quantize.lower import lower, lower_float
 from evbench.quantize.program import convert, load_prepared, prepare, save_prepared
+from evbench.quantize.statistics import FILE as STATISTICS
+from evbench.quantize.statistics import SCALES_FILE, ModelStatistics, ObserverSettings, load_scales, save_statistics
+from evbench.quantize.watch import measure
 from evbench.training.augment import Batches, SparseWindows
 from evbench.training.calibration import load_calibration, save_calibration
 from evbench.training.card import model_card
 from evbench.training.checkpoint import load_weights, save_weights
 from evbench.training.evaluate import Accuracy, accuracy
 from evbench.training.loop import OnMetric, compute_logits, describe, train
+from evbench.training.scales import ScaleWatch
 from evbench.training.torch_setup import torch
 
 Approach = Literal["fp32-frames", "fp32-voxel", "ptq-int8", "qat-int8"]
@@ -41,6 +45,7 @@ APPROACHES: tuple[Approach, ...] = ("fp32-frames", "fp32-voxel", "ptq-int8", "qa
 
 WEIGHTS = "weights.safetensors"
 CALIBRATION_WINDOWS = 1024
+CALIBRATION_BATCH = 16
 
 
 @dataclass(frozen=True, slots=True)
@@ -141,6 +146,7 @@ def _train(
         on_metric,
         epochs=epochs,
         before_epoch=round_from_then_on,
+        after_step=ScaleWatch(program, directory / SCALES_FILE, on_metric),
         choose_from=rounded_from,
     )
     save_prepared(program, directory / WEIGHTS)
@@ -185,9 +191,10 @@ def export_approach(
     """Writes the model directory of a finished training and measures it on the test split.
 
     `trained` is what `train_approach` wrote; `directory` receives graph.safetensors, model.onnx, some windows with
-    their logits, the card model.json and, for integer models, torch.safetensors. `splits` is what the card says of the
-    other splits, as `split_entry` gives it. Accuracy is that of the network as exported: batch norm folded, and for
-    integer models with the integers the board computes with. Raises ModelError when an operator cannot be lowered.
+    their logits, the card model.json and, for integer models, torch.safetensors and statistics.npz. `splits` is what
+    the card says of the other splits, as `split_entry` gives it. Accuracy is that of the network as exported: batch
+    norm folded, and for integer models with the integers the board computes with. Raises ModelError when an operator
+    cannot be lowered.
     """
     directory.mkdir(parents=True, exist_ok=True)
     record = json.loads((trained / "training.json").read_text(encoding="utf-8"))
@@ -208,6 +215,11 @@ def export_approach(
     calibration = load_calibration(trained)
     if calibration is not None and not graph.is_float:
         graph = with_activity(graph, calibration)
+        tensors = measure(program, iter(torch.split(torch.from_numpy(calibration), CALIBRATION_BATCH)))
+        quantize = recipe.quantize
+        settings = ObserverSettings(quantize.averaging_constant, quantize.percentile, recipe.train.batch_size)
+        statistics = ModelStatistics(tensors, settings, load_scales(trained / SCALES_FILE))
+        save_statistics(statistics, directory / STATISTICS)
     save_graph(graph, directory / "graph.safetensors")
     _write(to_onnx(graph).SerializeToString(), directory / "model.onnx")
     save_check(graph, _some_windows(test_set), directory / CHECK)

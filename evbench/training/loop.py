@@ -89,13 +89,14 @@ def train(
     *,
     epochs: int | None = None,
     before_epoch: Callable[[int], None] | None = None,
+    after_step: Callable[[int], None] | None = None,
     choose_from: int = 0,
 ) -> Trained:
     """Trains `network` in place and leaves it with the weights of the epoch that did best on validation.
 
     Goes on from the newest checkpoint of `directory`; the outcome is bit for bit that of an unbroken run with as many
-    threads. `epochs` replaces the settings' number; `before_epoch` is called with the number of each epoch, counted
-    from 0; epochs before `choose_from` are no candidates for the choice.
+    threads. `epochs` replaces the settings' number; `before_epoch` is called with the number of each epoch and
+    `after_step` with that of each step, counted from 0; epochs before `choose_from` are no candidates for the choice.
     Metrics: loss and learning_rate per step; validation_accuracy and validation_loss per epoch. Raises ModelError when
     the loss is no longer finite or a checkpoint belongs to another network.
     """
@@ -114,7 +115,7 @@ def train(
         if before_epoch is not None:
             before_epoch(epoch)
         loss = _train_epoch(
-            network, optimizer, batches, train_set.labels, settings, epoch, epochs * per_epoch, on_metric
+            network, optimizer, batches, train_set.labels, settings, epoch, epochs * per_epoch, on_metric, after_step
         )
         found = evaluate(network, validation_set)
         step = (epoch + 1) * per_epoch
@@ -159,6 +160,7 @@ def _train_epoch(
     epoch: int,
     steps: int,
     on_metric: OnMetric,
+    after_step: Callable[[int], None] | None,
 ) -> float:
     """One pass over the training set; returns its mean loss. All randomness follows from the seed and the epoch."""
     rng = np.random.default_rng((settings.seed, epoch))
@@ -187,6 +189,8 @@ def _train_epoch(
             )
         on_metric("loss", step, losses[-1])
         on_metric("learning_rate", step, rate)
+        if after_step is not None:
+            after_step(step)
     return float(np.mean(losses))
 
 

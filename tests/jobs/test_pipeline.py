@@ -13,9 +13,11 @@ import pytest
 
 from evbench import cli
 from evbench.errors import BoardError
+from evbench.graph.activity import recorded_activity
 from evbench.jobs import actions, engine, processes
 from evbench.jobs.models import model_of_job, open_model, windows_for
 from evbench.jobs.pipeline import plan
+from evbench.jobs.quantisation import statistics_of
 from evbench.jobs.store import JobRow, StageRow, Store
 from evbench.jobs.verifying import verify_model
 from evbench.profiles import load_board, load_recipe
@@ -222,6 +224,21 @@ def test_reported_models_carry_what_the_board_measured_and_hold_what_they_claim(
     assert report["passed"]
     held = {claim["claim"] for claim in report["claims"] if claim["state"] == "holds"}
     assert {"flash bytes", "RAM bytes", "torch equals reference", "host equals reference"} <= held
+
+
+def test_a_run_stores_statistics_of_its_int8_models_and_the_scales_they_went_through(
+    workspace: Workspace, finished: JobRow
+) -> None:
+    store = Store(workspace)
+    for approach, followed in (("ptq-int8", False), ("qat-int8", True)):
+        name, statistics = statistics_of(lambda: workspace, str(finished.id), approach)
+        assert approach in name
+        assert {"input", "stem.0", "stem.0.weight"} <= {tensor.name for tensor in statistics.tensors}
+        assert bool(statistics.scales.steps.size) == followed
+        assert recorded_activity(open_model(model_of_job(store, finished.id, approach)).graph)[0] > 0
+    live = store.metrics(finished.id, name="qat-int8/scale/stem.0")
+    assert [point.step for point in live] == statistics.scales.steps.tolist()
+    assert [point.value for point in live] == pytest.approx(statistics.scales.of("stem.0").tolist())
 
 
 def test_a_profile_job_records_its_steps_and_live_cycles(workspace: Workspace, finished: JobRow) -> None:

@@ -14,7 +14,14 @@ from evbench.quantize.alarms import alarms_of, oscillation, tensor_alarms
 from evbench.quantize.lower import lower
 from evbench.quantize.observers import EmaObserver
 from evbench.quantize.program import convert, prepare
-from evbench.quantize.statistics import Collector, ModelStatistics, ScaleRecord, TensorStatistics, no_scales
+from evbench.quantize.statistics import (
+    Collector,
+    ModelStatistics,
+    ObserverSettings,
+    ScaleRecord,
+    TensorStatistics,
+    no_scales,
+)
 from evbench.quantize.watch import measure, observers_of, scales_of
 
 RNG = np.random.default_rng(11)
@@ -131,7 +138,7 @@ def test_a_dead_channel_and_a_batch_of_zeros_are_named_where_they_begin() -> Non
         network.stem[1].bias[2] = -1
     batches = [torch.zeros(8, *SHAPE, dtype=torch.uint8), counts(16, seed=1), counts(16, seed=2)]
     prepared = prepare(network, SHAPE, QuantizeSettings(observer="minmax")).calibrate(batches)
-    statistics = ModelStatistics(measure(prepared, batches), 0.01, 99.99, no_scales())
+    statistics = ModelStatistics(measure(prepared, batches), ObserverSettings(), no_scales())
     found = {(alarm.kind, alarm.tensor) for alarm in alarms_of(statistics)}
     assert ("dead", "stem.0") in found
     assert ("dead", "stem.0.weight") in found

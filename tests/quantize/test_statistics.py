@@ -11,6 +11,7 @@ from evbench.errors import ModelError
 from evbench.quantize.statistics import (
     Collector,
     ModelStatistics,
+    ObserverSettings,
     ScaleRecord,
     TensorStatistics,
     load_scales,
@@ -71,14 +72,14 @@ def test_counts_on_a_grid_of_ones_lose_nothing_and_have_no_noise() -> None:
     collector = Collector("input", "input", 0, 255, np.ones(1), "counts")
     collector.add(values, values)
     assert collector.finish().sqnr is None
-    assert collector.finish().costs(0.01) == []
+    assert collector.finish().costs(ObserverSettings()) == []
 
 
 def test_every_observers_range_and_cost_is_proposed_from_the_stored_histogram() -> None:
     values = sparse(zeros=0.99, shape=(16, 4, 64, 64))
     values[0, 0, 0, 0] = 500.0
     found = activation(values, 500.0 / 255, "minmax")
-    costs = {cost.observer: cost for cost in found.costs(0.01)}
+    costs = {cost.observer: cost for cost in found.costs(ObserverSettings(batch_size=2))}
     assert set(costs) == {
         "minmax", "ema-minmax", "mse", "percentile", "nonzero-percentile", "zero-aware", "kl",
     }  # fmt: skip
@@ -88,8 +89,9 @@ def test_every_observers_range_and_cost_is_proposed_from_the_stored_histogram() 
     assert costs["zero-aware"].range < 11
     assert costs["zero-aware"].sqnr_active > costs["minmax"].sqnr_active + 20
     assert costs["percentile"].clip_share == pytest.approx(0.01, rel=0.1)
-    peaks = np.sort(values.reshape(16, -1).max(axis=1))
-    assert peaks[0] < costs["ema-minmax"].range < peaks[-1]
+    batches = values.reshape(8, -1).max(axis=1)
+    weights = 0.99 ** np.arange(7, -1, -1)
+    assert costs["ema-minmax"].range == pytest.approx(np.average(batches, weights=weights), rel=1e-6)
 
 
 def test_weights_have_a_range_per_channel_and_noise_on_their_own_grids() -> None:
@@ -109,17 +111,19 @@ def test_weights_have_a_range_per_channel_and_noise_on_their_own_grids() -> None
 
 def test_statistics_are_the_same_after_a_file(tmp_path: Path) -> None:
     record = ScaleRecord(("block",), np.array([0, 10]), np.array([[0.5], [0.25]]))
-    before = ModelStatistics((activation(sparse(), 0.04), activation(sparse(), 0.02)), 0.01, 99.9, record)
+    before = ModelStatistics(
+        (activation(sparse(), 0.04), activation(sparse(), 0.02)), ObserverSettings(0.1, 99.9, 4), record
+    )
     path = tmp_path / "statistics.npz"
     save_statistics(before, path)
     after = load_statistics(path)
     assert [path] == list(tmp_path.iterdir())
-    assert (after.averaging_constant, after.percentile) == (0.01, 99.9)
+    assert after.settings == ObserverSettings(0.1, 99.9, 4)
     assert after.scales.of("block").tolist() == [0.5, 0.25]
     for old, new in zip(before.tensors, after.tensors, strict=True):
         assert np.array_equal(old.histogram.counts, new.histogram.counts)
         assert (old.sqnr, old.sqnr_active, old.bimodality) == (new.sqnr, new.sqnr_active, new.bimodality)
-        assert old.costs(0.01) == new.costs(0.01)
+        assert old.costs(ObserverSettings()) == new.costs(ObserverSettings())
         assert (old.name, old.observer, old.batches, old.clip_share) == (new.name, new.observer, 2, new.clip_share)
 
 
@@ -129,7 +133,7 @@ def test_a_file_that_holds_no_statistics_is_refused_by_name(damage: str, tmp_pat
     if damage == "foreign":
         np.savez(path, other=np.zeros(3))
     if damage == "truncated":
-        save_statistics(ModelStatistics((activation(sparse(), 0.04),), 0.01, 99.9, no_scales()), path)
+        save_statistics(ModelStatistics((activation(sparse(), 0.04),), ObserverSettings(), no_scales()), path)
         path.write_bytes(path.read_bytes()[:200])
     with pytest.raises(ModelError, match=r"statistics\.npz.*Export the model again"):
         load_statistics(path)

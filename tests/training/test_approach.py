@@ -15,6 +15,7 @@ from evbench.events.windowset import WindowSet
 from evbench.graph.execute import execute
 from evbench.graph.file import load_graph
 from evbench.profiles import DatasetSettings, NetworkSettings, QuantizeSettings, Recipe, Representation, TrainSettings
+from evbench.quantize.statistics import load_scales, load_statistics
 from evbench.training.approach import (
     APPROACHES,
     Approach,
@@ -103,8 +104,54 @@ def test_the_card_says_what_a_reader_needs(results: dict[Approach, ApproachResul
 
 def test_a_model_directory_holds_the_promised_files(results: dict[Approach, ApproachResult]) -> None:
     names = {path.name for path in results["qat-int8"].directory.iterdir()}
-    assert names == {"graph.safetensors", "model.onnx", "model.json", "check.npz", "torch.safetensors"}
+    promised = {"graph.safetensors", "model.onnx", "model.json", "check.npz", "torch.safetensors", "statistics.npz"}
+    assert names == promised
     assert "torch.safetensors" not in {path.name for path in results["fp32-voxel"].directory.iterdir()}
+
+
+@pytest.mark.parametrize("approach", ["ptq-int8", "qat-int8"])
+def test_an_integer_model_has_statistics_of_every_tensor_and_its_scales_over_training(
+    approach: Approach, results: dict[Approach, ApproachResult], train_set: WindowSet
+) -> None:
+    directory = results[approach].directory
+    statistics, graph = load_statistics(directory / "statistics.npz"), load_graph(directory / "graph.safetensors")
+    names = [tensor.name for tensor in statistics.tensors]
+    assert names == ["input", "stem.0.weight", "stem.0", "linear.weight"]
+    stem = statistics.tensors[2]
+    assert stem.scale == pytest.approx(graph.tensors["stem.0"].scale)
+    assert stem.window_peaks.shape == (64,)
+    assert stem.batches > 0
+    assert stem.sqnr is not None
+    assert 20 < stem.sqnr < 70
+    steps = len(train_set) // 16 * 6
+    assert statistics.scales.steps.tolist() == ([] if approach == "ptq-int8" else list(range(0, steps, 10)))
+    if approach == "qat-int8":
+        assert len(set(statistics.scales.of("stem.0").tolist())) > 1
+
+
+def test_scales_are_metrics_while_a_network_is_trained_with_quantisation(
+    train_set: WindowSet, validation_set: WindowSet, tmp_path: Path
+) -> None:
+    seen: list[tuple[str, int]] = []
+
+    def stop_in_the_third_epoch(name: str, step: int, value: float) -> None:
+        seen.append((name, step))
+        if step == 15:
+            raise InterruptedError
+
+    def remember(name: str, step: int, value: float) -> None:
+        seen.append((name, step))
+
+    short = RECIPE.model_copy(update={"train": RECIPE.train.model_copy(update={"epochs": 4})})
+    arguments = ("qat-int8", short, train_set, validation_set, CLASSES)
+    train_approach(*arguments, tmp_path / "unbroken", ignore)
+    with pytest.raises(InterruptedError):
+        train_approach(*arguments, tmp_path / "broken", stop_in_the_third_epoch)
+    train_approach(*arguments, tmp_path / "broken", remember)
+    assert [step for name, step in seen if name == "scale/stem.0"] == [0, 10, 20]
+    unbroken, resumed = (load_scales(tmp_path / name / "scales.npz") for name in ("unbroken", "broken"))
+    assert resumed.steps.tolist() == [0, 10, 20]
+    assert np.array_equal(unbroken.scales, resumed.scales)
 
 
 def test_the_graph_carries_what_the_board_session_needs(results: dict[Approach, ApproachResult]) -> None:

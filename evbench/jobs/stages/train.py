@@ -13,7 +13,8 @@ from evbench.profiles import Recipe
 if TYPE_CHECKING:
     from evbench.training.approach import Approach
 
-KEPT = ("weights.safetensors", "training.json")
+KEPT = ("weights.safetensors", "training.json", "calibration.npz", "scales.npz")
+"""What later stages read; only a training with quantisation has scales."""
 
 
 def run(context: Context, approach: Approach, recipe: Recipe, base: str | None = None) -> str:
@@ -58,7 +59,8 @@ def run(context: Context, approach: Approach, recipe: Recipe, base: str | None =
 def keep(work: Path, out: Path) -> None:
     """Copy what later stages read; checkpoints stay behind."""
     for name in KEPT:
-        shutil.copyfile(work / name, out / name)
+        if (work / name).is_file():
+            shutil.copyfile(work / name, out / name)
 
 
 def epochs_of(approach: str, recipe: Recipe) -> int:

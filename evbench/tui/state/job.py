@@ -39,8 +39,8 @@ class JobDetail:
 
     @property
     def metrics(self) -> tuple[str, ...]:
-        """The names of what can be drawn, the loss first."""
-        names = dict.fromkeys(curve.metric for curve in self.curves.values() if not curve.metric.startswith("cycles"))
+        """The names of what can be drawn, the loss first; figures of single layers are not among them."""
+        names = dict.fromkeys(curve.metric for curve in self.curves.values() if "/" not in curve.metric)
         return tuple(sorted(names, key=lambda name: (name != "loss", not name.endswith("loss"))))
 
     def drawn(self, metric: str) -> tuple[Curve, ...]:
