@@ -1,8 +1,8 @@
 /* Body of integer global average pooling: an exact sum, then one rounding. The including file defines EV_KERNEL, its
  * name, and EV_INPUT and EV_OUTPUT, the types of activations.
  *
- * Four channels of bytes are added at a time, two to a word: 256 bytes fit 16 bits. Signed values are made positive by adding
- * 128. A channel is read whole before it is written, so the output may lie over the input. */
+ * Four channels of bytes are added at a time, two to a word: 256 bytes fit 16 bits. Signed values are made positive
+ * by adding 128. A channel is read whole before it is written, so the output may lie over the input. */
 #include "ev_pairs.h"
 #include "ev_requantise.h"
 

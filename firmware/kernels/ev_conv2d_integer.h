@@ -1,5 +1,5 @@
-/* Body of the integer convolutions. The including file defines EV_KERNEL, its name, EV_INPUT and EV_OUTPUT, the types of
- * activations, EV_WIDEN_INPUT, which pairs values of the input, and EV_MULTIPLY, which makes outputs of them. */
+/* Body of the integer convolutions. The including file defines EV_KERNEL, its name, EV_INPUT and EV_OUTPUT, the types
+ * of activations, EV_WIDEN_INPUT, which pairs values of the input, and EV_MULTIPLY, which makes outputs of them. */
 #include "ev_conv2d_taps.h"
 
 void EV_KERNEL(const ev_conv2d_s8 *layer, const EV_INPUT *input, EV_OUTPUT *output) {

@@ -1,7 +1,7 @@
 /* What dense and grouped integer convolutions share: the scratch, and weights widened into it tile by tile.
  *
- * The taps of one output are `runs` rows of `run` neighbouring values each: the rows of a dense kernel, or all taps of a
- * group gathered into one row. */
+ * The taps of one output are `runs` rows of `run` neighbouring values each: the rows of a dense kernel, or all taps
+ * of a group gathered into one row. */
 #ifndef EV_CONV2D_TILES_H
 #define EV_CONV2D_TILES_H
 

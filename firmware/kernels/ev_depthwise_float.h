@@ -1,8 +1,8 @@
-/* Body of the float depthwise convolutions. The including file defines EV_KERNEL, its name, EV_INPUT, and EV_FLOAT_INPUT
- * where that is float.
+/* Body of the float depthwise convolutions. The including file defines EV_KERNEL, its name, EV_INPUT, and
+ * EV_FLOAT_INPUT where that is float.
  *
- * Each output adds its bias first and then the taps by row and column; four channels at a time hide the latency of the
- * adder. */
+ * Each output adds its bias first and then the taps by row and column; four channels at a time hide the latency of
+ * the adder. */
 #include "ev_kernels.h"
 #include "ev_taps.h"
 

@@ -1,8 +1,8 @@
-/* Rows of integer depthwise convolutions. The including file defines EV_INPUT, and EV_EXTEND, the instruction that widens
- * two bytes of a word.
+/* Rows of integer depthwise convolutions. The including file defines EV_INPUT, and EV_EXTEND, the instruction that
+ * widens two bytes of a word.
  *
- * 3x3 kernels on four channels or more take the fast way: four channels at a time, their constants side by side in the
- * scratch, taps outside the image in rows and patches filled with the zero point. */
+ * 3x3 kernels on four channels or more take the fast way: four channels at a time, their constants side by side in
+ * the scratch, taps outside the image in rows and patches filled with the zero point. */
 #ifndef EV_DEPTHWISE_ROWS_H
 #define EV_DEPTHWISE_ROWS_H
 

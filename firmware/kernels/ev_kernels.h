@@ -1,9 +1,10 @@
 /* Every kernel of evbench: what it computes, on which types, and the constants it takes.
  *
- * Activations are stored height, width, channel (NHWC without N); sizes are in elements. Names end in the input's type
- * and the weights' type: u8s8 reads uint8_t activations and int8_t weights. An 8-bit output may be signed or unsigned:
- * only the clamp [low, high] differs. 16-bit activations give 16-bit ones; their zero points are 0. Integer results are exact and equal on every machine; see ev_requantise.h for the
- * one rounding step. Float kernels add in a fixed order without fused multiply-add, so they too agree everywhere. */
+ * Activations are stored height, width, channel (NHWC without N); sizes are in elements. Names end in the input's
+ * type and the weights' type: u8s8 reads uint8_t activations and int8_t weights. An 8-bit output may be signed or
+ * unsigned: only the clamp [low, high] differs. 16-bit activations give 16-bit ones; their zero points are 0. Integer
+ * results are exact and equal on every machine; see ev_requantise.h for the one rounding step. Float kernels add in a
+ * fixed order without fused multiply-add, so they too agree everywhere. */
 #ifndef EV_KERNELS_H
 #define EV_KERNELS_H
 
@@ -24,9 +25,10 @@ typedef struct {
     int32_t zero, low, high;
 } ev_requant;
 
-/* weight: [out_c][kernel_h][kernel_w][in_c], in groups in_c / groups; depthwise: [kernel_h][kernel_w][out_c].
- * bias: [out_c], with in_zero * (sum of the channel's weights) already subtracted.
- * wide: 1 when sums of 16-bit activations need 64 bits. scratch: memory that layers share, fastest in DTCM; evbench.compile.layers says how much a layer needs. */
+/* weight: [out_c][kernel_h][kernel_w][in_c], in groups in_c / groups; depthwise: [kernel_h][kernel_w][out_c]. bias:
+ * [out_c], with in_zero * (sum of the channel's weights) already subtracted. wide: 1 when sums of 16-bit activations
+ * need 64 bits. scratch: memory that layers share, fastest in DTCM; evbench.compile.layers says how much a layer
+ * needs. */
 typedef struct {
     ev_window window;
     const int8_t *weight;

@@ -4,9 +4,10 @@
 
 void ev_linear_s16s8(const ev_linear_s8 *layer, const int16_t *input, int16_t *output) {
     const ev_requant *out = &layer->out;
-    float sums[4];
-    for (int32_t o = 0, count; o < layer->outputs; o += count) {
-        count = next_sums(layer->weight, layer->bias, layer->inputs, layer->outputs, o, layer->wide, input, sums);
+    const int32_t inputs = layer->inputs, outputs = layer->outputs;
+    float sums[3];
+    for (int32_t done = 0, o = 0, count; done < outputs; done = o + count) {
+        count = next_sums(layer->weight, layer->bias, inputs, outputs, done, layer->wide, input, sums, &o);
         for (int32_t k = 0; k < count; k++) {
             output[o + k] = (int16_t)ev_limit(sums[k] * out->multiplier[o + k], out->zero, out->low, out->high);
         }

@@ -1,5 +1,5 @@
-/* Body of the integer depthwise convolutions with several filters per channel. The including file defines EV_KERNEL, its
- * name, and what ev_depthwise_rows.h asks for.
+/* Body of the integer depthwise convolutions with several filters per channel. The including file defines EV_KERNEL,
+ * its name, and what ev_depthwise_rows.h asks for.
  *
  * Rows of the image are copied to the end of the scratch with every channel repeated once per filter. A depthwise
  * convolution of the copy is what remains. */

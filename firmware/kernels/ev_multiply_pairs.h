@@ -77,30 +77,30 @@ _Static_assert(__builtin_offsetof(struct ev_pairs, plain) == 32, "the assembly b
     "vmul.f32 s5, s5, s10\n"                                                                                           \
     "usat r9, #8, r9\n"                                                                                                \
     "vcvtr.s32.f32 s3, s3\n"                                                                                           \
-    EV_STORE " r8, [r4], " EV_STEP "\n"                                                                                              \
+    EV_STORE " r8, [r4], " EV_STEP "\n"                                                                                \
     "vcvtr.s32.f32 s2, s2\n"                                                                                           \
-    EV_STORE " r9, [r4], " EV_STEP "\n"                                                                                              \
+    EV_STORE " r9, [r4], " EV_STEP "\n"                                                                                \
     "vcvtr.s32.f32 s5, s5\n"                                                                                           \
     "vcvtr.s32.f32 s4, s4\n"                                                                                           \
     "vldr s10, [r1, #20]\n"                                                                                            \
     "ldr r9, [r1, #4]\n"                                                                                               \
     "vmov r10, r11, s2, s3\n"                                                                                          \
     "usat r10, #8, r10\n"                                                                                              \
-    EV_STORE " r10, [r4], " EV_STEP "\n"                                                                                             \
+    EV_STORE " r10, [r4], " EV_STEP "\n"                                                                               \
     "usat r11, #8, r11\n"                                                                                              \
     "ldr r8, [r1]\n"                                                                                                   \
     "str r4, [sp, #0]\n"                                                                                               \
     "vmov r12, lr, s4, s5\n"                                                                                           \
     "usat r12, #8, r12\n"                                                                                              \
-    EV_STORE " r11, [r7], " EV_STEP "\n"                                                                                             \
+    EV_STORE " r11, [r7], " EV_STEP "\n"                                                                               \
     "ldr r3, [r0]\n"                                                                                                   \
     "mov r11, r8\n"                                                                                                    \
-    EV_STORE " r12, [r7], " EV_STEP "\n"                                                                                             \
+    EV_STORE " r12, [r7], " EV_STEP "\n"                                                                               \
     "ldr r10, [r1, #8]\n"                                                                                              \
     "ldr r5, [r1, #24]!\n"                                                                                             \
     "mov r12, r9\n"                                                                                                    \
     "usat lr, #8, lr\n"                                                                                                \
-    EV_STORE " lr, [r7], " EV_STEP "\n"                                                                                              \
+    EV_STORE " lr, [r7], " EV_STEP "\n"                                                                                \
     "str r7, [sp, #4]\n"                                                                                               \
     "mov lr, r10\n"                                                                                                    \
     "ldr r6, [r1, #4]\n"
@@ -150,8 +150,8 @@ _Static_assert(__builtin_offsetof(struct ev_pairs, plain) == 32, "the assembly b
     "vminnm.f32 s5, s5, s15\n"                                                                                         \
     "add r9, r9, r2\n"                                                                                                 \
     "vminnm.f32 s4, s4, s15\n"                                                                                         \
-    EV_STORE " r8, [r4], " EV_STEP "\n"                                                                                              \
-    EV_STORE " r9, [r4], " EV_STEP "\n"                                                                                              \
+    EV_STORE " r8, [r4], " EV_STEP "\n"                                                                                \
+    EV_STORE " r9, [r4], " EV_STEP "\n"                                                                                \
     "vmov r10, r11, s2, s3\n"                                                                                          \
     "ldr r9, [r1, #4]\n"                                                                                               \
     "vcvtr.s32.f32 s5, s5\n"                                                                                           \
@@ -159,20 +159,20 @@ _Static_assert(__builtin_offsetof(struct ev_pairs, plain) == 32, "the assembly b
     "vldr s8, [r1, #12]\n"                                                                                             \
     "add r10, r10, r2\n"                                                                                               \
     "add r11, r11, r2\n"                                                                                               \
-    EV_STORE " r10, [r4], " EV_STEP "\n"                                                                                             \
+    EV_STORE " r10, [r4], " EV_STEP "\n"                                                                               \
     "ldr r8, [r1]\n"                                                                                                   \
     "ldr r10, [r1, #8]\n"                                                                                              \
     "vmov r12, lr, s4, s5\n"                                                                                           \
     "str r4, [sp, #0]\n"                                                                                               \
     "ldr r5, [r1, #24]!\n"                                                                                             \
-    EV_STORE " r11, [r7], " EV_STEP "\n"                                                                                             \
+    EV_STORE " r11, [r7], " EV_STEP "\n"                                                                               \
     "ldr r6, [r1, #4]\n"                                                                                               \
     "add lr, lr, r2\n"                                                                                                 \
     "add r12, r12, r2\n"                                                                                               \
-    EV_STORE " r12, [r7], " EV_STEP "\n"                                                                                             \
+    EV_STORE " r12, [r7], " EV_STEP "\n"                                                                               \
     "mov r11, r8\n"                                                                                                    \
     "mov r12, r9\n"                                                                                                    \
-    EV_STORE " lr, [r7], " EV_STEP "\n"                                                                                              \
+    EV_STORE " lr, [r7], " EV_STEP "\n"                                                                                \
     "str r7, [sp, #4]\n"                                                                                               \
     "ldr r2, [sp, #12]\n"                                                                                              \
     "mov lr, r10\n"
@@ -199,7 +199,8 @@ _Static_assert(__builtin_offsetof(struct ev_pairs, plain) == 32, "the assembly b
 
 #define EV_IN_REGISTER __attribute__((unused))
 __attribute__((naked, noinline)) static void multiply(EV_IN_REGISTER const struct ev_pairs *work,
-                                                      EV_IN_REGISTER EV_OUTPUT *first, EV_IN_REGISTER EV_OUTPUT *second) {
+                                                      EV_IN_REGISTER EV_OUTPUT *first,
+                                                      EV_IN_REGISTER EV_OUTPUT *second) {
     __asm__ volatile("push {r4-r11, lr}\n"
                      "sub sp, sp, #28\n"
                      "str r1, [sp, #0]\n"
