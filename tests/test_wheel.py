@@ -58,5 +58,5 @@ def test_the_wheel_profiles_the_bundled_model(installed: Path, tmp_path: Path) -
 
 
 def test_the_wheel_exports_sources_with_their_licence(installed: Path, tmp_path: Path) -> None:
-    run(installed, tmp_path, "export", "--c", "model")
+    run(installed / "evbench", tmp_path, "export", "--c", "model")
     assert "Apache License" in (tmp_path / "model" / "LICENSE").read_text()
