@@ -184,44 +184,50 @@ class GridReader:
     def _stored_again(self, value: Real, tensor: Tensor) -> Stored:
         """Real values on a grid again: as they were, limited by the operator that made them or by one of their own."""
         known = self.tensors[value.tensor]
-        relu = value.limits.rectifies(tensor)
-        same = (known.scale, known.zero_point) == (tensor.scale, tensor.zero_point)
-        if same and not relu:
+        tensor = replace(tensor, shape=known.shape)
+        grids, relu = value.limits.grids(tensor), value.limits.rectifies(tensor)
+        same = known.grid == tensor.grid
+        if same and not grids:
             return Stored(value.tensor)
         maker = self.operators.get(value.tensor)
-        if same and value.alone and isinstance(maker, Conv2d | Linear | Add):
+        if same and relu and len(grids) == 1 and value.alone and isinstance(maker, Conv2d | Linear | Add):
             rectified = replace(maker, relu=True, output=tensor.name)
-            self.tensors = _renamed(self.tensors, value.tensor, replace(known, name=tensor.name), tensor.name)
+            self.tensors = _renamed(self.tensors, value.tensor, tensor, tensor.name)
             self.operators = _renamed(self.operators, value.tensor, rectified, tensor.name)
             return Stored(tensor.name)
-        name = value.maker or tensor.name
-        if relu:  # on a grid that ends at zero first
-            lowest = replace(tensor, name=f"{tensor.name}.rectified", shape=known.shape, zero_point=0)
-            known = self.tensors[self._emit(Open(Rescale(name, (known.name,), ""), known.shape), lowest).tensor]
-            name = f"{name}.signed"
-        return self._emit(Open(Rescale(name, (known.name,), ""), known.shape), replace(tensor, shape=known.shape))
+        return self._rescale(value.maker or tensor.name, value.tensor, [*grids, tensor])
 
     def _emit(self, value: Open, tensor: Tensor) -> Stored:
         """The operator behind a real value, with its output on the grid of `tensor`; quantised twice, it runs once."""
         key = (id(value.operator), value.limits, tensor.grid)
         if key in self._emitted:
             return self._emitted[key][0]
-        operator = replace(value.operator, output=tensor.name)
-        if value.limits.rectifies(tensor):
-            if not isinstance(operator, Conv2d | Linear | Add):
-                raise Unsupported(f"it rectifies the output of a {operator.kind}")
-            operator = replace(operator, relu=True)
+        operator, grids = value.operator, [] if tensor.dtype.is_float else value.limits.grids(tensor)
+        if value.limits.rectifies(tensor) and isinstance(operator, Conv2d | Linear | Add):
+            operator, grids = replace(operator, relu=True), grids[:-1]
+        first, *others = (*grids, tensor)
+        if isinstance(operator, MaxPool2d):
+            self._check_grid(operator.inputs[0], first)
+        if tensor.dtype.is_float and not isinstance(operator, Linear):
+            raise Unsupported(f"the output of a {operator.kind} must be quantised")
+        self._append(operator, first)
+        made = self._rescale(f"{operator.name}.limit", first.name, others)
+        self._emitted[key] = made, value
+        return made
+
+    def _rescale(self, name: str, source: str, grids: list[Tensor]) -> Stored:
+        """A tensor brought to the last of `grids` through all of them."""
+        for tensor in grids:
+            self._append(Rescale(name, (source,), ""), tensor)
+            source = tensor.name
+        return Stored(source)
+
+    def _append(self, operator: Operator, tensor: Tensor) -> None:
         taken = {known.name for known in self.operators.values()}
         while operator.name in taken:
             operator = replace(operator, name=f"{operator.name}_")
-        if isinstance(operator, MaxPool2d):
-            self._check_grid(operator.inputs[0], tensor)
-        if tensor.dtype.is_float and not isinstance(operator, Linear):
-            raise Unsupported(f"the output of a {operator.kind} must be quantised")
         self.tensors[tensor.name] = tensor
-        self.operators[tensor.name] = operator
-        self._emitted[key] = Stored(tensor.name), value
-        return self._emitted[key][0]
+        self.operators[tensor.name] = replace(operator, output=tensor.name)
 
     def _open(self, operator: Operator) -> Open:
         sources = [self.tensors[name] for name in operator.inputs]

@@ -33,16 +33,28 @@ class Limits:
         return Limits(max(self.low, other.low), min(self.high, other.high))
 
     def rectifies(self, tensor: Tensor) -> bool:
-        """Whether quantising to `tensor` must raise values to real zero; Unsupported where the limits cut elsewhere."""
-        if tensor.dtype.is_float:
-            if self.high < inf or self.low not in (-inf, 0.0):
-                raise Unsupported(f"float outputs cannot be limited to {self.low:g} … {self.high:g}")
-            return self.low == 0.0
-        info = np.iinfo(tensor.dtype.numpy)
+        """Whether quantising to `tensor` must raise values to real zero."""
+        if not tensor.dtype.is_float:
+            return 0 < self._stored(self.low, tensor) == tensor.zero_point
+        if self.high < inf or self.low not in (-inf, 0.0):
+            raise Unsupported(f"float outputs cannot be limited to {self.low:g} … {self.high:g}")
+        return self.low == 0.0
+
+    def grids(self, tensor: Tensor) -> list[Tensor]:
+        """Grids of the same scale that end where the limits cut that of `tensor`: what passes through them saturates.
+
+        At most two, the upper limit's first. Quantising is monotonic, so that limits may be set behind it.
+        """
         low, high = (self._stored(bound, tensor) for bound in (self.low, self.high))
-        if high < info.max or (low > info.min and low != tensor.zero_point):
-            raise Unsupported(f"it cuts at {self.low:g} … {self.high:g}, inside the range of its output")
-        return low > info.min
+        zeros = {"limited": tensor.zero_point + 255 - high if high < 255 else None}
+        zeros["rectified"] = tensor.zero_point - low if low > 0 else None
+        if any(zero is not None and not 0 <= zero <= 255 for zero in zeros.values()):
+            raise Unsupported(f"it limits values to {self.low:g} … {self.high:g}, which is all on one side of zero")
+        return [
+            replace(tensor, name=f"{tensor.name}.{end}", zero_point=int(zero))
+            for end, zero in zeros.items()
+            if zero is not None
+        ]
 
     @staticmethod
     def _stored(bound: float, tensor: Tensor) -> float:
