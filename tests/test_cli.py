@@ -370,6 +370,11 @@ def test_parity_takes_the_onnx_file_itself_as_one_of_the_executions(evbench: Evb
     report = evbench("parity", quantised(mobile_network(2), tmp_path), "--windows", "3", "--json").json
     assert {pair["b"] for pair in report["pairs"]} == {"ort", "ort-float", "ort-uint8", "onnx-file", "host", "board"}
     assert report["passed"]
+    assert report["vnni"] in (True, False, None)
+    uint8 = next(pair for pair in report["pairs"] if pair["b"] == "ort-uint8")
+    assert not uint8["judged"]
+    if report["vnni"]:
+        assert uint8["differing"] == 0
 
 
 def test_a_float_onnx_file_is_refused(evbench: Evbench, tmp_path: Path) -> None:

@@ -13,13 +13,14 @@ import numpy as np
 from evbench.errors import EvbenchError, ModelError
 from evbench.graph.card import CARD, CHECK, file_hashes, load_check, quantisation_table
 from evbench.graph.model import IntegerGraph
-from evbench.jobs.models import label, open_model
-from evbench.profiles import Recipe, load_board
+from evbench.jobs.models import enough, from_emptiest_to_fullest, label, open_model
+from evbench.profiles import BoardProfile, Recipe, load_board
 from evbench.workspace import Workspace
 
 if TYPE_CHECKING:
     from rich.console import RenderableType
 
+    from evbench.compile.build import Build
     from evbench.events.windowset import WindowSet
 
 State = Literal["holds", "fails", "unchecked"]
@@ -27,6 +28,7 @@ State = Literal["holds", "fails", "unchecked"]
 _STYLES = {"holds": "green", "fails": "bold red", "unchecked": "yellow"}
 _SIMULATED = ("simulated-bars", "simulated-gestures")
 _BATCH = 64
+_CYCLES_TOLERANCE = 1e-3  # what a board ran before is still in its caches and its branch predictor
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,9 +68,9 @@ def verify_model(
         where = f"{model.source / CARD}: {str(error).splitlines()[0]}"
         raise ModelError("The card cannot be read", where=where, remedy="Export the model again") from None
     checker = _Checker(model.graph, model.source, card, recipe, workspace, tell)
-    claims = [*checker.files(), *checker.numbers(), *checker.executions(), *checker.board()]
-    claims += checker.metrics(data, metrics)
-    claims += checker.tools()
+    claims = [*checker.files(), *checker.numbers(), *checker.executions()]
+    known, test_set = checker.test_windows(data, metrics)
+    claims += [*known, *checker.accuracy(test_set), *checker.board(test_set), *checker.tools()]
     counts = {state: sum(claim.state == state for claim in claims) for state in _STYLES}
     return {
         "model": label(path),
@@ -135,18 +137,25 @@ class _Checker:
     def executions(self) -> Iterator[Claim]:
         """The logits of the windows the model carries, by every execution that runs without a board."""
         from evbench.jobs.comparison import workstation_executions
-        from evbench.parity import compare
+        from evbench.parity import Execution, ReferenceExecution, compare
 
+        executions: list[Execution]
         if not (self.folder / CHECK).is_file():
             yield Claim("logits of its windows", "unchecked", f"the model carries none ({CHECK})")
             return
         self.tell("executions")
         windows, logits = load_check(self.folder / CHECK)
-        executions = workstation_executions(self.graph, self.folder, self.workspace)
+        try:
+            executions = workstation_executions(self.graph, self.folder, self.workspace)
+        except EvbenchError as error:  # a network of the user's own that is not here, or no compiler
+            yield Claim("executions", "unchecked", f"{error.what} ({error.where})")
+            executions = [ReferenceExecution(self.graph)]
         found = executions[0].run(windows)[self.graph.outputs[0]].reshape(logits.shape)
         equal = np.array_equal(found, logits) or (self.graph.is_float and np.allclose(found, logits, atol=1e-4))
         farthest = f"{len(windows)} windows, at most {np.abs(found - logits).max():g} apart"
         yield Claim("logits of its windows", "holds" if equal else "fails", farthest)
+        if len(executions) == 1:
+            return
         report = compare(self.graph, executions, windows)
         for pair in report.pairs:
             if pair.judged:
@@ -156,53 +165,32 @@ class _Checker:
                 why = f"{where}{pair.differing:,} of {pair.elements:,} elements differ{ties}"
                 yield Claim(f"{pair.b} equals {pair.a}", "holds" if passed else "fails", why)
 
-    def board(self) -> Iterator[Claim]:
-        """The bytes of the image; what was measured on a board needs that board."""
-        from evbench.compile.build import build_firmware
-
-        claimed = self.card.get("board")
-        if claimed is None:
-            yield Claim("board", "unchecked", "the card has no figures of a board")
-            return
-        self.tell(f"build for {claimed['board']}")
-        try:
-            build = build_firmware(self.graph, load_board(claimed["board"]), self.workspace.cache / "builds")
-        except EvbenchError as error:
-            yield Claim(f"image for {claimed['board']}", "unchecked", error.what)
-            return
-        if build.build_id == claimed["build_id"]:
-            yield _equal("flash bytes", claimed["flash_bytes"], build.flash_bytes)
-            yield _equal("RAM bytes", claimed["ram_bytes"], build.ram_bytes)
-        else:
-            why = "built by other firmware or another compiler than here"
-            yield Claim(f"image for {claimed['board']}", "unchecked", why)
-        modelled = "modelled " if claimed["modelled"] else ""
-        why = f"{modelled}{claimed['latency_ms']:.2f} ms: measure again with `evbench profile`"
-        yield Claim(f"latency on {claimed['board']}", "unchecked", why)
-
-    def metrics(self, data: Path | None, wanted: bool) -> list[Claim]:
-        """The accuracy of the integers on the test split, once its windows are known to be the same."""
+    def test_windows(self, data: Path | None, wanted: bool) -> tuple[list[Claim], WindowSet | None]:
+        """The test split, where it is at hand and the one that the card was measured on."""
         from evbench.training.card import windows_digest
-        from evbench.training.evaluate import accuracy
 
-        claimed = self.card["metrics"]["accuracy"]
         simulated = self.recipe.dataset.name in _SIMULATED
         if data is None and not (wanted and simulated):
             how = "--metrics simulates it again" if simulated else "give its folder with --data"
-            return [Claim("accuracy", "unchecked", f"the test split of {self.recipe.dataset.name} is needed: {how}")]
+            reason = f"the test split of {self.recipe.dataset.name} is needed: {how}"
+            return [Claim("test windows", "unchecked", reason)], None
         self.tell("test windows")
         test_set = self._test_set(data)
         known = self.card.get("data", {}).get("splits", {}).get("test", {}).get("sha256")
-        claims = []
         if known is None:
-            claims.append(Claim("test windows", "unchecked", "the card has no digest of them"))
-        elif known != windows_digest(test_set):
-            return [
-                Claim("test windows", "fails", f"{len(test_set)} windows, but not those of the card"),
-                Claim("accuracy", "unchecked", "it would be measured on other windows"),
-            ]
-        else:
-            claims.append(Claim("test windows", "holds", f"{len(test_set)} windows, SHA-256 {known[:12]}"))
+            return [Claim("test windows", "unchecked", "the card has no digest of them")], test_set
+        if known != windows_digest(test_set):
+            return [Claim("test windows", "fails", f"{len(test_set)} windows, but not those of the card")], None
+        return [Claim("test windows", "holds", f"{len(test_set)} windows, SHA-256 {known[:12]}")], test_set
+
+    def accuracy(self, test_set: WindowSet | None) -> Iterator[Claim]:
+        """How often the integers are right on the test split."""
+        from evbench.training.evaluate import accuracy
+
+        claimed = self.card["metrics"]["accuracy"]
+        if test_set is None:
+            yield Claim("accuracy", "unchecked", "it needs the card's test windows")
+            return
         self.tell(f"accuracy on {len(test_set)} windows")
         found = accuracy(self._logits(test_set), test_set.labels, test_set.recording).to_json()
         for name, per in (("window", "per window"), ("group", "per 4 windows"), ("recording", "per recording")):
@@ -210,11 +198,54 @@ class _Checker:
             same = (said["correct"], said["total"]) == (is_["correct"], is_["total"])
             interval = f"95 % interval {100 * is_['ci95'][0]:.1f} to {100 * is_['ci95'][1]:.1f} %"
             why = f"{is_['correct']} of {is_['total']} ({interval})"
-            state: State = "holds" if same else "fails"
-            claims.append(
-                Claim(f"accuracy {per}", state, why if same else f"{why}, not {said['correct']} of {said['total']}")
-            )
-        return claims
+            why += "" if same else f", not {said['correct']} of {said['total']}"
+            yield Claim(f"accuracy {per}", "holds" if same else "fails", why)
+
+    def board(self, test_set: WindowSet | None) -> Iterator[Claim]:
+        """The bytes of the image, and what a virtual board measures; a real board's figures need that board."""
+        from evbench.compile.build import build_firmware
+
+        claimed = self.card.get("board")
+        if claimed is None:
+            yield Claim("board", "unchecked", "the card has no figures of a board")
+            return
+        self.tell(f"build for {claimed['board']}")
+        image = f"image for {claimed['board']}"
+        try:
+            profile = load_board(claimed["board"])
+            build = build_firmware(self.graph, profile, self.workspace.cache / "builds")
+        except EvbenchError as error:
+            yield Claim(image, "unchecked", error.what)
+            return
+        if build.build_id != claimed["build_id"]:
+            yield Claim(image, "unchecked", "built by other firmware or another compiler than here")
+            return
+        yield _equal("flash bytes", claimed["flash_bytes"], build.flash_bytes)
+        yield _equal("RAM bytes", claimed["ram_bytes"], build.ram_bytes)
+        cycles = f"cycles on {claimed['board']}"
+        if not profile.board.virtual:
+            yield Claim(cycles, "unchecked", "they were measured on a real board: use `evbench profile`")
+        elif test_set is None:
+            yield Claim(cycles, "unchecked", "they need the card's test windows")
+        else:
+            yield self._cycles(cycles, profile, build, test_set)
+
+    def _cycles(self, claim: str, profile: BoardProfile, build: Build, test_set: WindowSet) -> Claim:
+        """The modelled cycles of the test windows that `evbench run` plays to a board."""
+        from evbench.boards.session import open_board
+
+        self.tell(f"profile on {profile.id}")
+        windows = from_emptiest_to_fullest(test_set, enough(self.graph))
+        with open_board(profile, cache=self.workspace.cache / "native") as session:
+            session.flash(build)
+            run = session.profile(build, self.graph, windows)
+        said = self.card["board"]["total_cycles"]
+        why = f"{run.total_cycles:,} here, {said:,} on the card"
+        if abs(run.total_cycles - said) <= _CYCLES_TOLERANCE * said:
+            return Claim(claim, "holds", why)
+        if self.card.get("tools", {}).get("evbench") != _tools()["evbench"]:
+            return Claim(claim, "unchecked", f"{why}, modelled by another version of evbench")
+        return Claim(claim, "fails", why)
 
     def _test_set(self, data: Path | None) -> WindowSet:
         from evbench.events.datasets.catalogue import load_dataset, prepare_dataset

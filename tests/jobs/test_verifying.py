@@ -105,7 +105,7 @@ def test_an_untouched_model_holds_every_claim_that_can_be_checked(model: Path, w
     report = verify_model(workspace, model)
     assert report["passed"]
     found = states(report)
-    assert {claim for claim, state in found.items() if state == "unchecked"} == {"accuracy", "board"}
+    assert {claim for claim, state in found.items() if state == "unchecked"} == {"test windows", "accuracy", "board"}
     assert found["logits of its windows"] == found["host equals reference"] == found["ort equals reference"] == "holds"
     assert found["model.onnx is this graph's"] == found["quantisation table"] == "holds"
 
@@ -195,3 +195,17 @@ def test_a_folder_without_a_card_is_refused(model: Path, workspace: Workspace) -
     (model / "model.json").write_text('{"recipe": 3}')
     with pytest.raises(ModelError, match="cannot be read"):
         verify_model(workspace, model)
+
+
+def test_a_network_that_is_not_here_leaves_the_executions_unchecked(
+    model: Path, workspace: Workspace, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def missing(*_: object) -> None:
+        raise ModelError("The module of network 'mine:Net' cannot be imported", where="[network] name")
+
+    monkeypatch.setattr("evbench.jobs.comparison.workstation_executions", missing)
+    report = verify_model(workspace, model)
+    assert report["passed"]
+    found = states(report)
+    assert found["executions"] == "unchecked"
+    assert found["logits of its windows"] == "holds"
