@@ -9,6 +9,7 @@ from typing import Any
 
 import numpy as np
 import onnx
+from numpy.typing import NDArray
 from onnx import helper, numpy_helper
 
 from evbench.errors import ModelError
@@ -54,7 +55,7 @@ class GridReader:
             for value in (*graph.input, *graph.value_info, *graph.output)
         }
         for constant in graph.initializer:
-            self.values[constant.name] = Constant(numpy_helper.to_array(constant))
+            self.values[constant.name] = Constant(_array(constant))
         for given in graph.input:
             if given.name not in self.values:
                 self.values[given.name] = Source(given.name, given.type.tensor_type.elem_type)
@@ -120,9 +121,7 @@ class GridReader:
 
     def _on_constant(self, node: onnx.NodeProto, inputs: list[Any]) -> Value:
         (attribute,) = (helper.get_attribute_value(entry) for entry in node.attribute)
-        return Constant(
-            numpy_helper.to_array(attribute) if isinstance(attribute, onnx.TensorProto) else np.asarray(attribute)
-        )
+        return Constant(_array(attribute) if isinstance(attribute, onnx.TensorProto) else np.asarray(attribute))
 
     def _on_quantizelinear(self, node: onnx.NodeProto, inputs: list[Any]) -> Value:
         value, scale, zero = inputs[0], inputs[1], inputs[2] if len(inputs) > 2 else Constant(np.zeros((), np.uint8))
@@ -232,6 +231,14 @@ class GridReader:
     def _open(self, operator: Operator) -> Open:
         sources = [self.tensors[name] for name in operator.inputs]
         return Open(operator, output_shape(operator, sources))
+
+
+def _array(constant: onnx.TensorProto) -> NDArray[Any]:
+    try:
+        return numpy_helper.to_array(constant)
+    except Exception as error:  # what damage makes of sizes and types ends in many kinds of them
+        where = f"constant '{constant.name}': {error}"
+        raise ModelError("The file is no ONNX model", where=where, remedy="Export it again") from None
 
 
 def _renamed(entries: dict[str, Any], name: str, entry: Any, key: str) -> dict[str, Any]:
