@@ -25,3 +25,9 @@ def test_importing_a_room_does_not_import_torch(room: str) -> None:
     code = f"import sys, {room}; print(sorted({{'torch', 'torchao', 'tonic'}} & set(sys.modules)))"
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True)
     assert done.stdout.strip() == "[]", done.stdout + done.stderr
+
+
+def test_only_the_process_of_a_virtual_board_imports_unicorn() -> None:
+    rooms = "evbench.boards.explain, evbench.boards.run_image, evbench.jobs.explain, evbench.jobs.timing_bench"
+    code = f"import sys, {rooms}; sys.exit('unicorn' in sys.modules)"
+    assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0

@@ -25,6 +25,7 @@ from evbench.boards.virtual.interrupts import (
     USAGE_FAULT,
     InterruptController,
 )
+from evbench.boards.virtual.rules import EXCEPTION_ENTRY, TAIL_CHAIN
 from evbench.boards.virtual.system_control import SystemControl
 
 unicorn: Any = untyped_unicorn  # its own annotations are too incomplete to check against
@@ -38,13 +39,6 @@ UNDEFINED_INSTRUCTION = 1 << 16
 INVALID_STATE = 1 << 17
 INVALID_RETURN = 1 << 18
 """Bits of CFSR (Armv7-M manual B3.2.15)."""
-
-ENTRY_CYCLES = 12
-"""From an interrupt to its handler's first instruction: "typically 12, worst case 14" (Arm, Cortex-M for Beginners)."""
-RETURN_CYCLES = 12
-"""Back again; Arm gives no figure for the M7, so what entry costs."""
-TAIL_CHAIN_CYCLES = 6
-"""From one handler to the next without unstacking (Cortex-M3 and M4 technical reference manuals, 3.9.1)."""
 
 THUMB_STATE = 1 << 24
 _STACK_ALIGNED = 1 << 9
@@ -223,7 +217,7 @@ class Exceptions:
             back |= _PROCESS_STACK
         self._jump_to_handler(number, back)
         uc.reg_write(arm.UC_ARM_REG_CONTROL, control & ~_FLOATS_ACTIVE)
-        self._spend(ENTRY_CYCLES)
+        self._spend(int(EXCEPTION_ENTRY.cycles))
 
     def _push(self, return_to: int, status: int, floats: bool) -> int:
         """Writes an exception frame; returns where the stack is then, also when it lies outside memory."""
@@ -267,7 +261,7 @@ class Exceptions:
         following = self.deliverable
         if following is not None:
             self._jump_to_handler(following, back)
-            self._spend(TAIL_CHAIN_CYCLES)
+            self._spend(int(TAIL_CHAIN.cycles))
             return
         which = arm.UC_ARM_REG_PSP if back & _PROCESS_STACK else arm.UC_ARM_REG_MSP
         stack = uc.reg_read(which)
@@ -291,4 +285,4 @@ class Exceptions:
                 uc.reg_write(register, value)
             uc.reg_write(arm.UC_ARM_REG_FPSCR, fpscr)
         uc.reg_write(arm.UC_ARM_REG_PC, return_to | 1)
-        self._spend(RETURN_CYCLES)
+        self._spend(int(EXCEPTION_ENTRY.cycles))

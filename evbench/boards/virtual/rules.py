@@ -11,6 +11,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 from evbench.boards.virtual.instructions import Instruction, Unit
+from evbench.boards.virtual.parts import FLASH_DATA_MISS, FLASH_INSTRUCTION_MISS, SRAM_MISS
 
 H743 = "jnk0le/random, pipeline cycle test/doc/cortex_m7.md, measured on an STM32H743 rev Y"
 H730 = "quinapalus.com/cm7cycles.html, measured on an STM32H730"
@@ -270,6 +271,18 @@ STORE_BUFFER = Cost(
     H743,
     2.4,
 )
+EXCEPTION_ENTRY = Cost(
+    "exception-entry",
+    "from an interrupt to its handler's first instruction typically 12 cycles, at worst 14; back again as many",
+    "Arm, Cortex-M for Beginners (2017), which says nothing of the way back",
+    12,
+)
+TAIL_CHAIN = Cost(
+    "tail-chain",
+    "from one handler to the next without unstacking, as in the Cortex-M3 and M4",
+    "Arm DDI 0337 and 0439, 3.9.1",
+    6,
+)
 DYNAMIC = (
     STORE_BUFFER,
     UNKNOWN_BANK,
@@ -283,14 +296,19 @@ DYNAMIC = (
         "instruction-line",
         "a line of 32 bytes that the instruction cache (16 KiB, 2 ways) lacks, from flash",
         f"RM0433 chapter 4: 4 wait states at 240 MHz; {DESIGN}",
-        20,
+        FLASH_INSTRUCTION_MISS,
     ),
-    Cost("data-line-flash", "a line that the data cache (16 KiB, 4 ways) lacks, from flash", f"RM0433; {DESIGN}", 24),
-    Cost("data-line-sram", "the same from AXI SRAM and SRAM1 to 3", f"RM0433 section 2; {DESIGN}", 16),
+    Cost(
+        "data-line-flash",
+        "a line that the data cache (16 KiB, 4 ways) lacks, from flash",
+        f"RM0433; {DESIGN}",
+        FLASH_DATA_MISS,
+    ),
+    Cost("data-line-sram", "the same from AXI SRAM and SRAM1 to 3", f"RM0433 section 2; {DESIGN}", SRAM_MISS),
     Cost("write-miss", "the store buffer hides three quarters of a line that a store lacks", DESIGN, 0.25),
     Cost("tightly-coupled", "ITCM and DTCM answer without a wait", "RM0433, 2.4", 0),
-    Cost("exception-entry", "typically 12 cycles, worst case 14", "Arm, Cortex-M for Beginners (2017)", 12),
-    Cost("tail-chain", "from one handler to the next", "Arm DDI 0337 and 0439, 3.9.1", 6),
+    EXCEPTION_ENTRY,
+    TAIL_CHAIN,
 )
 """Rules that depend on what happens at run time, besides what the code shows."""
 
