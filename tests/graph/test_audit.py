@@ -9,9 +9,10 @@ import pytest
 from onnx import helper
 
 from evbench.errors import ModelError, ProfileError
-from evbench.graph.audit import Layer, audit, layers_of, load_target, target_names
+from evbench.graph.audit import NAMES, Layer, audit, layers_of, load_target, target_names
 from evbench.graph.audit_onnx import layers_of_file
-from evbench.graph.model import IntegerGraph
+from evbench.graph.file import KINDS
+from evbench.graph.model import Conv2d, IntegerGraph
 from evbench.graph.onnx import to_onnx
 from tests.graph.networks import branched_graph, hybrid_graph, random_graph, residual_graph
 from tests.graph.onnx_networks import mobile_network, quantised
@@ -143,3 +144,9 @@ def test_a_table_with_an_unlisted_source_is_refused(tmp_path: Path) -> None:
 def test_dilation_is_a_trait_that_evbench_refuses() -> None:
     layer = Layer("x", "convolution", ("u8",), "u8", "per channel", frozenset({"dilation"}))
     assert audit([layer], load_target("evbench"))[0].status == "fails"
+
+
+def test_every_operator_of_the_graph_has_a_name_in_the_tables() -> None:
+    assert set(KINDS.values()) - {Conv2d} == set(NAMES)
+    named = {operator for rule in load_target("evbench").rules for operator in rule.operators}
+    assert set(NAMES.values()) <= named
