@@ -27,6 +27,7 @@ UNKNOWN_SCALE = 1.0
 """Scale of a tensor in which nothing but zeros was ever seen."""
 
 _SMALLEST_SCALE = 2.0**-60
+_EVERY = 8
 
 
 class RoundToGrid(torch.autograd.Function):
@@ -198,7 +199,8 @@ class HistogramObserver(RangeObserver):
     """A range by one of the rules of ranges.py, from a histogram of everything seen.
 
     While calibrating all batches count alike. In training, where the distribution moves, those before the newest one
-    count 1 - `averaging_constant` times as much as they did a batch ago.
+    count 1 - `averaging_constant` times as much as they did a batch ago, and the range is found anew at every eighth
+    batch after the first eight: looking for it takes longer than the batch itself with some rules.
     """
 
     counts: Tensor
@@ -235,7 +237,8 @@ class HistogramObserver(RangeObserver):
         self.counts.copy_(torch.from_numpy(seen.counts))
         self.zeros.fill_(seen.zeros)
         self.extremes.copy_(torch.from_numpy(np.array([seen.low, seen.high])))
-        self.reach.fill_(RULES[self.rule](seen, S8_MAX if self.signed else U8_MAX, self.percentile))
+        if self.calibrating or self.batches <= _EVERY or self.batches % _EVERY == 0:
+            self.reach.fill_(RULES[self.rule](seen, S8_MAX if self.signed else U8_MAX, self.percentile))
 
     def range_value(self) -> Tensor:
         return self.reach

@@ -17,7 +17,7 @@ from evbench.quantize.histogram import EDGES, LogHistogram
 PERCENTILE = 99.99
 """The default of both percentile rules."""
 
-_COARSE, _FINE = 96, 32
+_COARSE, _FINE = 48, 16
 _LINEAR_BINS = 2048
 _LOST = 20.0
 """ln(p / q) of what is clipped into a bin that was empty; infinite by the formula, too large to be chosen by this."""

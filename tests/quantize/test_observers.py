@@ -92,11 +92,11 @@ def test_no_observer_learns_from_a_batch_that_is_not_finite(name: str, bad: floa
 @pytest.mark.parametrize("name", OBSERVERS)
 def test_an_observer_goes_on_bit_for_bit_from_its_saved_state(name: str) -> None:
     unbroken = observer_for(name, calibrating=False)
-    for seed in range(3):
+    for seed in range(6):
         unbroken(sparse(seed))
     resumed = observer_for(name, calibrating=False)
     resumed.load_state_dict(unbroken.state_dict())
-    for seed in range(3, 6):
+    for seed in range(6, 20):
         assert torch.equal(unbroken(sparse(seed)), resumed(sparse(seed)))
     for key, value in unbroken.state_dict().items():
         assert torch.equal(value, resumed.state_dict()[key]), key
@@ -114,6 +114,14 @@ def test_in_training_a_histogram_forgets_ranges_of_long_ago_and_in_calibration_i
         ranges[calibrating] = observer.range_value().item()
     assert ranges[True] == pytest.approx(100.0, rel=0.05)
     assert ranges[False] == pytest.approx(10.0, rel=0.05)
+
+
+def test_in_training_a_range_is_found_at_every_eighth_batch_once_it_is_warm() -> None:
+    observer = observer_for("zero-aware", calibrating=False)
+    for number in range(1, 25):
+        before = observer.range_value().item()
+        observer(torch.full((4, 4), float(number)))
+        assert (observer.range_value().item() > before) == (number <= 8 or number % 8 == 0), number
 
 
 def test_the_first_batch_alone_gives_the_range() -> None:
