@@ -99,9 +99,11 @@ def test_the_report_marks_what_does_not_fit_and_what_is_modelled() -> None:
 
 def test_parity_names_the_first_layer_that_differs() -> None:
     pair = {"a": "reference", "b": "board", "elements": 1000, "differing": 3, "max_lsb": 2, "passed": False}
-    pair |= {"max_logit_deviation": 0.25, "first_differing_layer": "stem.0"}
+    worst = {"window": 1, "position": [0, 4, 5], "a": 7, "b": 9}
+    pair |= {"max_logit_deviation": 0.25, "first_differing_layer": "stem.0", "judged": True, "ties": False}
+    pair |= {"worst_element": worst, "fault": {"kind": "bias", "execution": "board", "text": "the bias is missing"}}
     text = text_of(parity_table({"windows": 4, "pairs": [pair], "passed": False}))
-    for part in ("reference = board", "stem.0", "differs", "0.250000"):
+    for part in ("reference = board", "stem.0", "differs", "0.250000", "element (0, 4, 5)", "bias in board"):
         assert part in text
 
 
