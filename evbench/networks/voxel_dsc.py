@@ -13,17 +13,18 @@ class VoxelDSC(nn.Module):
     """Voxel grids [N, in_channels, H, W] -> logits [N, classes].
 
     The first layer cuts the grid into patches: every event touches one output site, and four fifths of the sites see
-    none. Depthwise separable blocks follow (Howard et al., "MobileNets", 2017), the first of them on a map of about
-    16x16 sites whatever the size of the grid.
+    none. Depthwise separable blocks follow (Howard et al., "MobileNets", 2017). On a large grid they stay on the map of
+    patches first, where most sites are still background and cost nothing on the board, and get to 4x4 sites, where all
+    have seen something, before they are at their widest.
     """
 
-    WIDTHS = (16, 32, 64, 128, 128, 192)
+    WIDTHS = (16, 32, 64, 96, 128, 192)
 
     def __init__(self, in_channels: int, classes: int, size: tuple[int, int]) -> None:
         super().__init__()
         large = min(size) > 64
         patch = 4 if large else 2
-        strides = (2 if large else 1, 1, 2, 1, 2)
+        strides = (1, 2, 2, 2, 1) if large else (1, 1, 2, 1, 2)
         self.stem = ConvBNReLU(in_channels, self.WIDTHS[0], patch, patch)
         self.blocks = nn.Sequential(
             *(
