@@ -19,7 +19,7 @@ from evbench.resources import resource
 CARD = "evbench.json"
 """The file by which an export is known again: the network's digest and a hash of every other file."""
 
-RUNTIME = ("ev_voxel", "ev_background_activity", "ev_memory")
+RUNTIME = ("ev_voxel", "ev_stream", "ev_background_activity", "ev_memory")
 
 
 def export_c(graph: IntegerGraph, board: BoardProfile, folder: Path) -> list[Path]:

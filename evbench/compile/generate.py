@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from evbench.compile.layers import Call, Constants, float_literal, lower_operator, scratch_words
+from evbench.compile.representation import stream_constants
 from evbench.compile.sparse import Choice, Sparsity, choose, nonzero_words, site_definitions, skipping_call
 from evbench.errors import BuildError
 from evbench.graph.memory import MemoryPlan
@@ -152,6 +153,8 @@ def _header(graph: IntegerGraph) -> str:
 
 enum {{ EV_MODEL_LAYERS = {len(graph.operators)}, EV_MODEL_TENSORS = {len(graph.tensors)} }};
 enum {{ EV_MODEL_OUTPUTS = {outputs} }};
+
+{stream_constants(graph)}
 
 #endif
 """

@@ -22,7 +22,7 @@ from evbench.resources import resource
 EVENT = np.dtype([("x", "<u2"), ("y", "<u2"), ("on", "u1"), ("bin", "u1")])
 """`ev_event` of firmware/runtime/ev_model.h."""
 
-RUNTIME = ("ev_voxel", "ev_background_activity", "ev_link", "ev_counters", "ev_server", "ev_memory")
+RUNTIME = ("ev_voxel", "ev_stream", "ev_background_activity", "ev_link", "ev_counters", "ev_server", "ev_memory")
 
 
 def separate_memory(graph: IntegerGraph) -> MemoryPlan:

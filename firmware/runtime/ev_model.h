@@ -77,6 +77,24 @@ uint32_t ev_window_add(const ev_event *events, uint32_t n);
 /* The same for n packed little-endian words x | y << 8 | on << 16 | bin << 17. */
 uint32_t ev_window_add_packed(const uint8_t *words, uint32_t n);
 
+/* One event as a sensor gives it, in the grid's coordinates; t in microseconds of a clock that may run through zero. */
+typedef struct {
+    uint32_t t;
+    uint16_t x, y;
+    uint8_t on;
+} ev_sensor_event;
+
+/* Forgets what the noise filter knows: a recording begins. EV_BAD_ARGUMENT for a model whose recipe has other filters than
+ * background activity, or that reads no voxel grid; `model.h` says the same as EV_MODEL_READS_STREAM. */
+ev_status ev_stream_begin(void);
+
+/* Clears the grid; events in [first, first + EV_MODEL_WINDOW_US) count from now on. */
+void ev_stream_window(uint32_t first);
+
+/* Filters events, in time order and each given once, as in training, and counts those that are in the window. Returns
+ * how many counted. */
+uint32_t ev_stream_add(const ev_sensor_event *events, uint32_t n);
+
 /* Background activity: 1 when one of the event's eight neighbours fired at most `keep_within` microseconds before.
  * `last` holds one time per pixel, [height][width], filled with EV_NEVER before the recording starts; every event
  * updates it. Times in microseconds, differences below 2^31. */

@@ -90,3 +90,15 @@ EV_EXPORT uint32_t ev_host_voxelise(const ev_event *events, uint32_t n, uint8_t 
     ev_copy(grid, ev_model_input(), ev_model_tensors[ev_model.input].bytes);
     return counted;
 }
+
+EV_EXPORT ev_status ev_host_stream_begin(void) {
+    return ev_stream_begin();
+}
+
+/* One window of a stream; the grid goes to `grid`. */
+EV_EXPORT uint32_t ev_host_stream_window(uint32_t first, const ev_sensor_event *events, uint32_t n, uint8_t *grid) {
+    ev_stream_window(first);
+    uint32_t counted = ev_stream_add(events, n);
+    ev_copy(grid, ev_model_input(), ev_model_tensors[ev_model.input].bytes);
+    return counted;
+}
