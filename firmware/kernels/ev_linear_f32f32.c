@@ -1,33 +1,4 @@
 /* Fully connected layer in float32. */
-#include "ev_kernels.h"
-
-void ev_linear_f32f32(const ev_linear_weights_f32 *layer, const float *input, float *output) {
-    const int32_t inputs = layer->inputs;
-    int32_t o = 0;
-    for (; o + 4 <= layer->outputs; o += 4) { /* four at a time hide the adder's latency */
-        const float *w0 = layer->weight + o * inputs, *w1 = w0 + inputs, *w2 = w1 + inputs, *w3 = w2 + inputs;
-        float a0 = layer->bias[o], a1 = layer->bias[o + 1], a2 = layer->bias[o + 2], a3 = layer->bias[o + 3];
-        for (int32_t i = 0; i < inputs; i++) {
-            const float x = input[i];
-            a0 += x * w0[i];
-            a1 += x * w1[i];
-            a2 += x * w2[i];
-            a3 += x * w3[i];
-        }
-        output[o] = a0;
-        output[o + 1] = a1;
-        output[o + 2] = a2;
-        output[o + 3] = a3;
-    }
-    for (; o < layer->outputs; o++) {
-        const float *weight = layer->weight + o * inputs;
-        float acc = layer->bias[o];
-        for (int32_t i = 0; i < inputs; i++) {
-            acc += input[i] * weight[i];
-        }
-        output[o] = acc;
-    }
-    for (o = 0; o < layer->outputs && layer->relu; o++) {
-        output[o] = output[o] < 0.0f ? 0.0f : output[o];
-    }
-}
+#define EV_KERNEL ev_linear_f32f32
+#define EV_INPUT float
+#include "ev_linear_float.h"
