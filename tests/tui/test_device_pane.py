@@ -163,7 +163,10 @@ def test_onnx_files_of_the_folder_are_models_to_choose_from(
 def test_shares_and_budget_follow_from_the_measurement(store: Store, profile_job: int) -> None:
     run = measurement(store.profile_runs(profile_job)[0])
     assert sum(layer.share for layer in run.layers) == pytest.approx(1)
-    assert next(layer for layer in run.layers if layer.name == "pool").cycles_per_mac is None
+    pool = next(layer for layer in run.layers if layer.name == "pool")
+    assert pool.cycles_per_mac is None
+    assert pool.skipped is None
+    assert run.layers[0].skipped == 0.88
     budget = {line.name: line for line in run.budget}
     assert budget["flash"].fraction == pytest.approx(131_072 / 1_000_000)
     assert budget["stack"].limit == STACK_BYTES

@@ -19,7 +19,10 @@ BUNDLED = "bundled"
 
 @dataclass(frozen=True, slots=True)
 class LayerCost:
-    """What one layer costs. `share` of all cycles; `cycles_per_mac` is None where nothing is multiplied."""
+    """What one layer costs. `share` of all cycles; `cycles_per_mac` is None where nothing is multiplied.
+
+    `skipped`: the share of its sites that are not computed, None where the layer computes all of them.
+    """
 
     index: int
     name: str
@@ -29,6 +32,7 @@ class LayerCost:
     cycles_per_mac: float | None
     ms: float
     share: float
+    skipped: float | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -114,6 +118,7 @@ def _layer(layer: dict[str, Any], total: int) -> LayerCost:
         float(per_mac) if per_mac and layer["macs"] else None,
         float(layer["ms"]),
         layer["cycles"] / total if total else 0.0,
+        layer.get("skipped"),
     )
 
 

@@ -13,11 +13,12 @@ from evbench.tui.drawing import bar
 from evbench.tui.state.profiles import LayerCost, Measurement
 
 _DIM = "#8a93a6"
-_HEAD = f"{'cycles':>8}  {'share':>6}  {'c/MAC':>6}  {'ms':>7}"
+_HEAD = f"{'skips':>5}  {'cycles':>8}  {'share':>6}  {'c/MAC':>6}  {'ms':>7}"
 
 
 class LayerBars(VerticalScroll):
-    """One line per layer: number, name, bar, cycles, share, cycles per MAC and milliseconds; the total stays below."""
+    """One line per layer: number, name, bar, share of its sites that is skipped, cycles, their share of all, cycles per
+    MAC and milliseconds; the total stays below."""
 
     def __init__(self, *, id: str | None = None) -> None:
         super().__init__(id=id, classes="box")
@@ -57,7 +58,9 @@ def _line(layer: LayerCost, names: int, room: int, most: int) -> Text:
     line = Text(f"{layer.index:3} ", _DIM)
     line.append(f"{name:<{names}} ", "#c6ccd8")
     line.append(bar(layer.cycles / most if most else 0.0, room), "#648fff")
-    line.append(f" {numbers.scaled(layer.cycles):>8}  {layer.share * 100:>4.1f} %", "#c6ccd8")
+    skipped = "" if layer.skipped is None else f"{layer.skipped * 100:.0f} %"
+    line.append(f" {skipped:>5}", "#4fc08d")
+    line.append(f"  {numbers.scaled(layer.cycles):>8}  {layer.share * 100:>4.1f} %", "#c6ccd8")
     per_mac = "" if layer.cycles_per_mac is None else numbers.significant(layer.cycles_per_mac)
     line.append(f"  {per_mac:>6}", "#ffb000")
     line.append(f"  {numbers.significant(layer.ms):>7}", "#c6ccd8")
