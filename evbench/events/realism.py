@@ -1,12 +1,7 @@
-"""How like real recordings the simulated gestures are: the same figures of both, as a table and as pictures.
-
-`python -m evbench.events.realism FOLDER...` prints the table for folders of real recordings beside the simulated set;
-`--pictures assets/pictures` also draws the two pictures of the documentation again.
-"""
+"""How like real recordings the simulated gestures are: the same figures of both, side by side."""
 
 from __future__ import annotations
 
-import argparse
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, fields
 from pathlib import Path
@@ -145,25 +140,3 @@ def _measure_one(stream: EventStream) -> Figures:
         quiet_on=float(stream.on[noise].mean()) if noise.any() else 0.0,
         alone_hz=float(np.count_nonzero(~background_activity(stream, _ALONE_US)) / seconds / pixels),
     )
-
-
-def main(arguments: Sequence[str] | None = None) -> None:
-    """Prints the table, and draws the pictures where it is told a folder for them."""
-    parser = argparse.ArgumentParser(prog="python -m evbench.events.realism", description=__doc__)
-    parser.add_argument("folders", nargs="*", type=Path, help="folders of real recordings")
-    parser.add_argument("--pictures", type=Path, help="a folder for the two pictures")
-    parser.add_argument("--subjects", type=int, default=SUBJECTS, help="how many simulated people to measure")
-    asked = parser.parse_args(arguments)
-    columns = {folder.name: measure(read_folder(folder)) for folder in asked.folders}
-    columns["simulated"] = measure(simulated(range(asked.subjects)))
-    print(table(columns))
-    if asked.pictures:
-        from evbench.events.realism_pictures import curves, gallery
-
-        asked.pictures.mkdir(parents=True, exist_ok=True)
-        (asked.pictures / "simulated-beside-real.svg").write_text(curves(columns))
-        (asked.pictures / "simulated-gestures.svg").write_text(gallery())
-
-
-if __name__ == "__main__":
-    main()

@@ -1,25 +1,26 @@
-"""Pictures of the simulated gestures for the documentation, as SVG: windows of every class, curves beside real ones.
+"""The simulated gestures beside real recordings, for the documentation: a table of figures, and pictures as SVG.
 
-Real recordings appear as curves only, because several of their sources state no licence.
+`python -m evbench.events.realism_pictures FOLDER...` prints the table for folders of real recordings beside the
+simulated set; `--pictures assets/pictures` also draws windows of every class and the curves of all sets again. Real
+recordings appear as curves only, because several of their sources state no licence.
 """
 
 from __future__ import annotations
 
+import argparse
 import base64
 import io
 import math
 from collections.abc import Callable, Sequence
-from typing import TYPE_CHECKING
+from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
 
 from evbench.events.gesture_motion import GESTURES
-from evbench.events.gestures import simulate
+from evbench.events.gestures import SUBJECTS, simulate
+from evbench.events.realism import Figures, measure, read_folder, simulated, table
 from evbench.events.stream import EventStream
-
-if TYPE_CHECKING:
-    from evbench.events.realism import Figures
 
 _PALETTE = bytes.fromhex("1d2129ffb0005a9bffd9d9d9")
 """Nothing, mostly ON, mostly OFF, both alike."""
@@ -125,3 +126,23 @@ def _png(colour: NDArray[np.uint8]) -> bytes:
     written = io.BytesIO()
     image.save(written, "PNG", optimize=True, bits=2)
     return written.getvalue()
+
+
+def main(arguments: Sequence[str] | None = None) -> None:
+    """Prints the table of figures, and draws the pictures where it is told a folder for them."""
+    parser = argparse.ArgumentParser(prog="python -m evbench.events.realism_pictures", description=__doc__)
+    parser.add_argument("folders", nargs="*", type=Path, help="folders of real recordings")
+    parser.add_argument("--pictures", type=Path, help="a folder for the two pictures")
+    parser.add_argument("--subjects", type=int, default=SUBJECTS, help="how many simulated people to measure")
+    asked = parser.parse_args(arguments)
+    columns = {folder.name: measure(read_folder(folder)) for folder in asked.folders}
+    columns["simulated"] = measure(simulated(range(asked.subjects)))
+    print(table(columns))
+    if asked.pictures:
+        asked.pictures.mkdir(parents=True, exist_ok=True)
+        (asked.pictures / "simulated-beside-real.svg").write_text(curves(columns))
+        (asked.pictures / "simulated-gestures.svg").write_text(gallery())
+
+
+if __name__ == "__main__":
+    main()

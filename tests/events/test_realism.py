@@ -8,8 +8,8 @@ import xml.etree.ElementTree as ElementTree
 import numpy as np
 import pytest
 
-from evbench.events.realism import main, measure, read_folder, simulated, table
-from evbench.events.realism_pictures import curves, gallery
+from evbench.events.realism import measure, read_folder, simulated, table
+from evbench.events.realism_pictures import curves, gallery, main
 from evbench.events.stream import EventStream, SensorGeometry
 
 
