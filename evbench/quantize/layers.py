@@ -10,6 +10,7 @@ that factor again.
 
 from __future__ import annotations
 
+from abc import ABC, abstractmethod
 from collections.abc import Callable
 from dataclasses import dataclass
 
@@ -45,7 +46,7 @@ def _per_channel(values: Tensor, weight: Tensor) -> Tensor:
     return values.reshape(-1, *[1] * (weight.dim() - 1))
 
 
-class WeightedLayer(nn.Module):
+class WeightedLayer(ABC, nn.Module):
     """What convolution and matrix product share. weight: [O, ...] float32; bias: [O] float32 or None.
 
     `input_scale` returns the scale of the tensor this layer reads; a program sets it once its observers exist.
@@ -60,9 +61,9 @@ class WeightedLayer(nn.Module):
         self.fake_quantize = True
         self.input_scale: Callable[[], Tensor] = lambda: torch.ones(())
 
+    @abstractmethod
     def apply_weights(self, x: Tensor, weight: Tensor, bias: Tensor | None) -> Tensor:
         """The layer's sum of products, in float32."""
-        raise NotImplementedError
 
     def folded(self) -> tuple[Tensor, Tensor]:
         """Weight and bias in float32 with batch norm's running statistics folded in."""

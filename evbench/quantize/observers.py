@@ -10,6 +10,7 @@ observer knows is in its buffers, so a training that resumes from a checkpoint g
 
 from __future__ import annotations
 
+from abc import abstractmethod
 from typing import Any, cast
 
 import numpy as np
@@ -66,9 +67,9 @@ class ActivationObserver(ObserverBase):  # type: ignore[misc]
     def signed(self) -> bool:
         return self.quant_min < 0
 
+    @abstractmethod
     def scale_value(self) -> Tensor:
         """The scale, a float32 tensor without dimensions."""
-        raise NotImplementedError
 
     def calculate_qparams(self, **_: Any) -> tuple[Tensor, Tensor]:
         """Scale float32 [1] and zero point int32 [1], which is 0; called by torchao when a program is converted."""
@@ -118,13 +119,13 @@ class RangeObserver(ActivationObserver):
         elif low == 0 == high:
             self.empty_batches += 1
 
+    @abstractmethod
     def take(self, x: Tensor, largest: Tensor) -> None:
         """Let a batch that holds something, `largest` being its largest magnitude, change the range."""
-        raise NotImplementedError
 
+    @abstractmethod
     def range_value(self) -> Tensor:
         """The largest magnitude the grid must hold: float64 without dimensions; 0 while nothing is known."""
-        raise NotImplementedError
 
     def scale_value(self) -> Tensor:
         reach = self.range_value()
