@@ -1,8 +1,9 @@
 """The registers of an STM32H7 that start-up code and drivers touch, as far as firmware can tell them from real ones.
 
 Timers count, serial ports that lead nowhere are always ready to send, oscillators and regulators are ready as soon as
-they are switched on. Any other register keeps what was written to it and is named once in the log. Addresses and bits:
-RM0433 (STM32H743 reference manual). The serial port that is connected and the DWT are answered by serial_port.c.
+they are switched on, pins that are outputs read as they are driven and all others read low. Any other register keeps
+what was written to it and is named once in the log. Addresses and bits: RM0433 (STM32H743 reference manual). The serial
+port that is connected and the DWT are answered by serial_port.c.
 """
 
 from __future__ import annotations
@@ -25,10 +26,13 @@ PWR_D3CR = 0x58024818
 FLASH_ACR = 0x52002000
 QUADSPI_SR = 0x52005008
 SYSCFG_CCCSR = 0x58000420
-RNG_SR, RNG_DR = 0x48021804, 0x48021808
+RNG_CR, RNG_SR, RNG_DR = 0x48021800, 0x48021804, 0x48021808
 RTC_ISR = 0x5800400C
 DBGMCU_IDC = 0x5C001000
 HSEM = range(0x58026400, 0x58026500)
+GPIO = range(0x58020000, 0x58022C00)
+GPIO_MODER, GPIO_IDR, GPIO_ODR, GPIO_BSRR = 0x00, 0x10, 0x14, 0x18
+"""Offsets of a port's registers in its block: modes of the pins, input, output, and set-or-reset of outputs."""
 
 _RESET_VALUES = {
     RCC_CR: 0x00000083,
@@ -47,7 +51,7 @@ _CALENDAR_READY = 0x67  # shift, write, init and synchronisation flags
 _SEMAPHORE_TAKEN = 1 << 31
 _SEND_READY = 1 << 6 | 1 << 7 | 1 << 21 | 1 << 22  # TC, TXE, TEACK, REACK
 _ISR_OFFSET = 0x1C
-_ANSWERED = (RNG_SR, RNG_DR, RTC_ISR)
+_ANSWERED = (RNG_CR, RNG_SR, RNG_DR, RTC_ISR)
 _TIMERS = {block.base: block for block in TIMERS.values()}
 
 
@@ -134,9 +138,13 @@ class Peripherals:
             if block not in self._serial:
                 self._mention(word)
             self._second_core_woken |= word in HSEM and not value & _SEMAPHORE_TAKEN
+            if word in GPIO and word - block == GPIO_BSRR:
+                word, value = self._set_outputs(block, value)
             self._values[word] = value
 
     def _special(self, address: int, value: int) -> int:
+        if address in GPIO:
+            return self._pins(address, value)
         if address == RCC_CR:
             ready = sum((value >> on & 1) << ready for on, ready in _READY_BITS)
             return value | ready | _FIRST_CORE_RUNS | (_SECOND_CORE_RUNS if self._second_core_woken else 0)
@@ -161,6 +169,19 @@ class Peripherals:
             return value | _SEMAPHORE_TAKEN | 0x300
         self._mention(address)
         return value
+
+    def _set_outputs(self, port: int, value: int) -> tuple[int, int]:
+        """The output register and its value after a write to BSRR; a bit that is set and reset at once is set."""
+        output = port + GPIO_ODR
+        return output, self._values.get(output, 0) & ~(value >> 16) | value & 0xFFFF
+
+    def _pins(self, address: int, value: int) -> int:
+        port = address & ~(BLOCK_BYTES - 1)
+        if address - port != GPIO_IDR:
+            return value
+        modes = self._values.get(port + GPIO_MODER, 0)
+        outputs = sum(1 << pin for pin in range(16) if modes >> 2 * pin & 3 == 1)
+        return self._values.get(port + GPIO_ODR, 0) & outputs
 
     def _mention(self, address: int) -> None:
         if not kept(address) and address not in (*_ANSWERED, *HSEM) and address not in self._logged:

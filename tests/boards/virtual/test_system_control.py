@@ -5,13 +5,22 @@ from __future__ import annotations
 import pytest
 
 from evbench.boards.virtual.interrupts import LOWEST, InterruptController
-from evbench.boards.virtual.peripherals import RCC_D1CFGR, RCC_D2CFGR, Peripherals
+from evbench.boards.virtual.peripherals import (
+    GPIO_BSRR,
+    GPIO_IDR,
+    GPIO_MODER,
+    GPIO_ODR,
+    RCC_D1CFGR,
+    RCC_D2CFGR,
+    Peripherals,
+)
 from evbench.boards.virtual.system_control import AIRCR, CFSR, ICSR, SHCSR, VTOR, SystemControl
 from evbench.boards.virtual.system_timers import NEVER, Timer
 
 TICK_CONTROL, TICK_LOAD, TICK_VALUE = 0xE000E010, 0xE000E014, 0xE000E018
 ENABLE, PEND, CLEAR_PEND, ACTIVE, PRIORITY = 0xE000E100, 0xE000E200, 0xE000E280, 0xE000E300, 0xE000E400
 TIM2, TIM1 = 0x40000000, 0x40010000
+GPIOE = 0x58021000
 
 
 class Clock:
@@ -221,3 +230,12 @@ def test_a_one_pulse_timer_stops_after_its_period(chip: Peripherals, clock: Cloc
     assert chip.read(TIM2 + Timer.SR) == 1
     assert chip.read(TIM2 + Timer.CR1) == 8
     assert chip.read(TIM2 + Timer.CNT) == 0
+
+
+def test_an_output_pin_reads_as_it_was_set_and_reset(chip: Peripherals) -> None:
+    chip.write(GPIOE + GPIO_MODER, 1 << 2 * 3)
+    chip.write(GPIOE + GPIO_BSRR, 1 << 3 | 1 << 5)
+    assert chip.read(GPIOE + GPIO_ODR) == 1 << 3 | 1 << 5
+    assert chip.read(GPIOE + GPIO_IDR) == 1 << 3, "pin 5 is an input and reads low"
+    chip.write(GPIOE + GPIO_BSRR, 1 << (16 + 3))
+    assert (chip.read(GPIOE + GPIO_ODR), chip.read(GPIOE + GPIO_IDR)) == (1 << 5, 0)
