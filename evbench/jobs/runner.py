@@ -72,7 +72,7 @@ def _run_stage(
                         workspace=workspace,
                         out=out,
                         work=work,
-                        inputs={key: outputs[key] for key in stage.inputs},
+                        inputs={role: outputs[key] for role, key in stage.inputs.items()},
                         metric=lambda name, step, value: metric(
                             f"{stage.approach}/{name}" if stage.approach else name, step, value
                         ),

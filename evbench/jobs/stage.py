@@ -24,8 +24,8 @@ class Context:
     """What a running stage is given.
 
     out: an empty folder for its output; work: a folder that survives a killed process, for checkpoints; inputs: the
-    outputs of the stages it named, by their keys; metric: records (name, step, value), written now and then or by
-    `flush`; progress: see Progress; board: the job's board, held from one stage to the next.
+    outputs of the stages it reads, by what they are to it; metric: records (name, step, value), written now and then
+    or by `flush`; progress: see Progress; board: the job's board, held from one stage to the next.
     """
 
     workspace: Workspace
@@ -41,9 +41,9 @@ class Context:
         """Write a JSON file into the output."""
         (self.out / name).write_text(json.dumps(content, indent=1) + "\n")
 
-    def read(self, key: str, name: str) -> dict[str, Any]:
+    def read(self, role: str, name: str) -> dict[str, Any]:
         """Read a JSON file of an input."""
-        content: dict[str, Any] = json.loads((self.inputs[key] / name).read_text())
+        content: dict[str, Any] = json.loads((self.inputs[role] / name).read_text())
         return content
 
 
@@ -51,15 +51,17 @@ class Context:
 class Stage:
     """A step: `run` fills the context's `out` and returns one line for people.
 
-    settings: everything that changes the output, as JSON; inputs: keys of earlier stages; code: modules, packages and
-    bundled folders whose source changes the output; libraries: distributions whose version does.
+    approach: whom of a job the stage belongs to, empty for what all share; settings: everything that changes the
+    output, as JSON; inputs: keys of earlier stages by what they are to this one; code: modules, packages and bundled
+    folders whose source changes the output; libraries: distributions whose version does. Two stages that do the same
+    have the same hash, whoever they belong to.
     """
 
     name: str
     approach: str
     run: Callable[[Context], str]
     settings: Mapping[str, Any] = field(default_factory=dict)
-    inputs: tuple[str, ...] = ()
+    inputs: Mapping[str, str] = field(default_factory=dict)
     code: tuple[str, ...] = ()
     libraries: tuple[str, ...] = ()
 
@@ -71,9 +73,9 @@ class Stage:
         """The hash that names this stage's output; `inputs` are the hashes of the stages it reads, by key."""
         return hashing.digest(
             {
-                "stage": self.key,
+                "stage": self.name,
                 "settings": self.settings,
-                "inputs": {key: inputs[key] for key in self.inputs},
+                "inputs": {role: inputs[key] for role, key in self.inputs.items()},
                 "code": hashing.code_digest(self.code),
                 "libraries": hashing.versions(self.libraries),
             }

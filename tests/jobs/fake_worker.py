@@ -52,7 +52,7 @@ def perform(workspace: Workspace, store: Store, job: JobRow) -> dict[str, Any]:
 
     stages = [
         Stage("data", "", data),
-        Stage("train", "small", train, settings={"epochs": settings["epochs"]}, inputs=("data",)),
+        Stage("train", "small", train, settings={"epochs": settings["epochs"]}, inputs={"data": "data"}),
     ]
     outputs = run_stages(workspace, store, job.id, stages)
     return {"model": outputs["train small"].name}

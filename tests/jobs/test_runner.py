@@ -18,14 +18,19 @@ def nothing(context: Context) -> str:
 
 
 def test_a_hash_follows_settings_inputs_and_code_but_not_the_order_of_keys() -> None:
-    stage = Stage(
-        "train", "qat-int8", nothing, settings={"a": 1, "b": 2}, inputs=("dataset",), code=("evbench.errors",)
-    )
-    same = Stage("train", "qat-int8", nothing, settings={"b": 2, "a": 1}, inputs=("dataset",), code=("evbench.errors",))
+    reads, code = {"windows": "dataset"}, ("evbench.errors",)
+    stage = Stage("train", "qat-int8", nothing, settings={"a": 1, "b": 2}, inputs=reads, code=code)
+    same = Stage("train", "qat-int8", nothing, settings={"b": 2, "a": 1}, inputs=reads, code=code)
     assert stage.digest({"dataset": "x", "other": "y"}) == same.digest({"dataset": "x"})
     assert stage.digest({"dataset": "x"}) != stage.digest({"dataset": "z"})
-    more_code = Stage("train", "qat-int8", nothing, {"a": 1, "b": 2}, ("dataset",), ("evbench.errors", "evbench.jobs"))
+    more_code = Stage("train", "qat-int8", nothing, {"a": 1, "b": 2}, reads, (*code, "evbench.jobs"))
     assert stage.digest({"dataset": "x"}) != more_code.digest({"dataset": "x"})
+
+
+def test_the_same_work_has_the_same_hash_whoever_it_belongs_to() -> None:
+    reads = [Stage("train", label, nothing, {"seed": 0}, {"windows": f"dataset {label}"}) for label in ("a", "b")]
+    assert reads[0].digest({"dataset a": "x"}) == reads[1].digest({"dataset b": "x"})
+    assert reads[0].digest({"dataset a": "x"}) != reads[1].digest({"dataset b": "y"})
 
 
 def test_code_hashes_change_with_a_users_module(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

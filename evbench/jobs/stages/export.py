@@ -14,8 +14,8 @@ if TYPE_CHECKING:
     from evbench.training.approach import Approach
 
 
-def run(context: Context, approach: Approach, recipe: Recipe, trained: str) -> str:
-    """Write the model folder; `trained` is the key of the stage that made the weights."""
+def run(context: Context, approach: Approach, recipe: Recipe) -> str:
+    """Write the model folder of the weights in the input "trained"."""
     from evbench.events.windowset import WindowSet
     from evbench.training.approach import export_approach, input_kind
 
@@ -25,7 +25,7 @@ def run(context: Context, approach: Approach, recipe: Recipe, trained: str) -> s
     result = export_approach(
         approach,
         recipe,
-        context.inputs[trained],
+        context.inputs["trained"],
         test_set,
         tuple(dataset["classes"]),
         context.out / MODEL,

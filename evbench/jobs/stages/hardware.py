@@ -58,9 +58,9 @@ def load_model(folder: Path) -> IntegerGraph:
     return load_graph(folder / "graph.safetensors")
 
 
-def build(context: Context, board: BoardProfile, exported: str) -> str:
+def build(context: Context, board: BoardProfile) -> str:
     """Write `build.json`: which board, whether it fits, sizes and tools."""
-    fitted = fit(load_model(context.inputs[exported] / MODEL), board, context.workspace)
+    fitted = fit(load_model(context.inputs["export"] / MODEL), board, context.workspace)
     made = fitted.build
     context.write(
         "build.json",
@@ -79,21 +79,21 @@ def build(context: Context, board: BoardProfile, exported: str) -> str:
     return f"{sizes}; fits {board.id}"
 
 
-def flash(context: Context, board: BoardProfile, exported: str) -> str:
+def flash(context: Context, board: BoardProfile) -> str:
     """Flash and verify; write `flash.json`."""
     assert context.board is not None
-    fitted = fit(load_model(context.inputs[exported] / MODEL), board, context.workspace)
+    fitted = fit(load_model(context.inputs["export"] / MODEL), board, context.workspace)
     context.board.flash(fitted.board, fitted.build, lambda step, share: context.progress(share, step))
     context.write("flash.json", {"board": fitted.board.id, "build_id": fitted.build.build_id})
     return f"build {fitted.build.build_id[:12]} verified on {fitted.board.id}"
 
 
-def profile(context: Context, board: BoardProfile, exported: str, kind: Kind) -> str:
+def profile(context: Context, board: BoardProfile, kind: Kind) -> str:
     """Play test windows to the board; write `profile.json`, the result of `evbench profile`."""
     from evbench.events.windowset import WindowSet
 
     assert context.board is not None
-    graph = load_model(context.inputs[exported] / MODEL)
+    graph = load_model(context.inputs["export"] / MODEL)
     fitted = fit(graph, board, context.workspace)
     test_set = WindowSet.load(context.inputs["dataset"] / windows_file(kind, "test"))
     session = context.board.flash(fitted.board, fitted.build)

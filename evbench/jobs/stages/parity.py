@@ -11,13 +11,13 @@ from evbench.jobs.stages.hardware import fit, load_model
 from evbench.profiles import BoardProfile
 
 
-def run(context: Context, board: BoardProfile, exported: str, kind: Kind, windows: int) -> str:
+def run(context: Context, board: BoardProfile, kind: Kind, windows: int) -> str:
     """Compare on `windows` windows spread over the test split; write `parity.json`, the result of `evbench parity`."""
     from evbench.events.windowset import WindowSet
     from evbench.jobs.comparison import compare_model
 
     assert context.board is not None
-    folder = context.inputs[exported] / MODEL
+    folder = context.inputs["export"] / MODEL
     graph = load_model(folder)
     fitted = fit(graph, board, context.workspace)
     session = context.board.flash(fitted.board, fitted.build)

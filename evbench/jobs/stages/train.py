@@ -17,15 +17,15 @@ KEPT = ("weights.safetensors", "training.json", "calibration.npz", "scales.npz")
 """What later stages read; only a training with quantisation has scales."""
 
 
-def run(context: Context, approach: Approach, recipe: Recipe, base: str | None = None) -> str:
+def run(context: Context, approach: Approach, recipe: Recipe) -> str:
     """Train or calibrate in the working folder, checkpoints included, and keep what export needs.
 
-    `base` is the key of the stage whose weights post-training quantisation starts from.
+    Post-training quantisation starts from the weights of the input "base".
     """
     from evbench.events.windowset import WindowSet
     from evbench.training.approach import input_kind, train_approach
 
-    data = context.inputs["dataset"]
+    data, base = context.inputs["dataset"], context.inputs.get("base")
     kind = input_kind(approach)
     classes = tuple(context.read("dataset", "dataset.json")["classes"])
     train_set = WindowSet.load(data / windows_file(kind, "train"))
@@ -50,7 +50,7 @@ def run(context: Context, approach: Approach, recipe: Recipe, base: str | None =
         classes,
         context.work,
         on_metric,
-        base=context.inputs[base] if base else None,
+        base=base,
     )
     keep(context.work, context.out)
     return describe(record) + ("" if base else f", epoch {record['epoch']} of {epochs}")
