@@ -1,23 +1,42 @@
-"""The one registry of what keys do: bindings, footer, help and the command palette are all made from it."""
+"""The one registry of panes and of what keys do: bindings, footer, help and the palette are all made from it."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Literal
+from importlib import import_module
+from pathlib import Path
+from typing import TYPE_CHECKING, Literal
 
 from textual.binding import Binding, BindingType
 
-Home = Literal["app", "data", "device", "jobs"]
+if TYPE_CHECKING:
+    from evbench.tui.panes.base import Pane
+
+Home = Literal["app", "data", "voxels", "train", "quantise", "device", "jobs", "report"]
 
 
 @dataclass(frozen=True, slots=True)
 class PaneEntry:
-    """One pane of the workbench: its number key, its name in the bar and a sentence on what it is for."""
+    """One pane of the workbench: its number key, its name in the bar and a sentence on what it is for.
+
+    `panes/<id>.py` holds the pane's class, `<title>Pane`, made without arguments; `panes/<id>.tcss` its styles;
+    `keys/<id>.py` its ACTIONS. None of these is read before the pane, or help on it, is asked for.
+    """
 
     id: Home
     key: str
     title: str
     sentence: str
+
+    @property
+    def styles(self) -> Path:
+        """The file of its styles."""
+        return Path(__file__).parent / "panes" / f"{self.id}.tcss"
+
+    def create(self) -> Pane:
+        """A new pane of this kind."""
+        pane: Pane = getattr(import_module(f"evbench.tui.panes.{self.id}"), f"{self.title}Pane")()
+        return pane
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,6 +66,7 @@ PANES: tuple[PaneEntry, ...] = (
     PaneEntry("device", "5", "Device", "Build, flash and profile a model; see cycles per layer"),
     PaneEntry("jobs", "6", "Jobs", "Start recipes; watch progress, loss curves and logs"),
 )
+"""The panes there are, in the order of their numbers."""
 
 _KEY_NAMES = {
     "comma": ",",
@@ -60,50 +80,32 @@ _KEY_NAMES = {
     "f5": "F5",
 }
 
-ACTIONS: tuple[Action, ...] = (
+_APP_ACTIONS: tuple[Action, ...] = (
     *(Action("app", pane.key, f"show_pane('{pane.id}')", pane.title, f"{pane.sentence}.", False) for pane in PANES),
     Action(
         "app", "f5", "profile", "Profile", "Build, flash and profile the chosen model on the chosen board.", True, "F5"
     ),
     Action("app", "question_mark", "help", "Help", "Show what every key of this pane does.", True, "?"),
     Action("app", "q", "quit", "Quit", "Leave the workbench; jobs go on running."),
-    Action(
-        "data",
-        "comma",
-        "step(-1)",
-        "Window",
-        "Step to the window before.",
-        True,
-        ",.[]",
-    ),
-    Action("data", "full_stop", "step(1)", "Next window", "Step to the window after.", False, "."),
-    Action("data", "less_than_sign", "step(-10)", "Back 10", "Step ten windows back.", False, "<"),
-    Action("data", "greater_than_sign", "step(10)", "Forward 10", "Step ten windows forward.", False, ">"),
-    Action("data", "g", "first_window", "First", "Go to the recording's first window.", False),
-    Action("data", "G", "last_window", "Last", "Go to the recording's last window.", False),
-    Action("data", "left_square_bracket", "length(-1)", "Shorter", "Make windows shorter.", False, "["),
-    Action("data", "right_square_bracket", "length(1)", "Longer", "Make windows longer.", False, "]"),
-    Action("data", "space", "play", "Play", "Play in real time from this window on, or stop.", True, "␣"),
-    Action("data", "b", "bins", "Bins", "Change the number of time bins.", False),
-    Action("data", "m", "kind", "As", "Show the window as voxel, bilinear, frame or time surface."),
-    Action("data", "f", "filters", "Filters", "Switch filters on and off; see what each of them kept."),
-    Action("data", "v", "view", "View", "Show bins and polarities apart, bins apart, or all as one.", False),
-    Action("data", "o", "open", "Open", "Open any recording or folder by its path."),
-    Action("jobs", "n", "new_run", "Run", "Start a recipe: choose it, its data and its board."),
-    Action("jobs", "x", "cancel", "Cancel", "Cancel the chosen job."),
-    Action("jobs", "r", "resume", "Resume", "Resume the chosen job from where it stopped."),
-    Action("jobs", "slash", "search", "Search", "Search the log of the chosen job.", True, "/"),
-    Action("jobs", "m", "metric", "Metric", "Draw the next metric of the chosen job."),
-    Action("device", "m", "model", "Model", "Choose the bundled model or one that a job has made."),
-    Action("device", "b", "board", "Board", "Choose the board to profile on."),
-    Action("device", "comma", "run(-1)", "Run", "Show the profile run before.", True, ",."),
-    Action("device", "full_stop", "run(1)", "Later run", "Show the profile run after.", False, "."),
 )
+
+
+def pane_entry(name: str) -> PaneEntry:
+    """The entry of the pane with this id."""
+    return next(pane for pane in PANES if pane.id == name)
 
 
 def actions_of(home: Home) -> tuple[Action, ...]:
     """The actions of one pane, or of the app, in the order they are listed."""
-    return tuple(action for action in ACTIONS if action.home == home)
+    if home == "app":
+        return _APP_ACTIONS
+    actions: tuple[Action, ...] = import_module(f"evbench.tui.keys.{home}").ACTIONS
+    return actions
+
+
+def all_actions() -> tuple[Action, ...]:
+    """The actions of the app, then those of every pane."""
+    return tuple(action for home in ("app", *(pane.id for pane in PANES)) for action in actions_of(home))
 
 
 def bindings(home: Home) -> list[BindingType]:

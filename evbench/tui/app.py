@@ -14,8 +14,8 @@ from textual.screen import Screen
 from textual.theme import Theme
 from textual.widgets import ContentSwitcher, Footer
 
-from evbench.tui.actions import PANES, Action, bindings
-from evbench.tui.messages import JobsRead, Refused
+from evbench.tui.actions import PANES, Action, bindings, pane_entry
+from evbench.tui.messages import JobsRead, Refused, Visit
 from evbench.tui.panes.base import TROUBLE, Pane
 from evbench.tui.state.queue import JobsState, read_jobs
 from evbench.tui.widgets.pane_bar import PaneBar
@@ -95,19 +95,6 @@ class Workbench(App[None]):
 
     # --- panes --------------------------------------------------------------------------------------------------------
 
-    def _create(self, name: str) -> Pane:
-        if name == "data":
-            from evbench.tui.panes.data import DataPane
-
-            return DataPane(self.data)
-        if name == "jobs":
-            from evbench.tui.panes.jobs import JobsPane
-
-            return JobsPane()
-        from evbench.tui.panes.device import DevicePane
-
-        return DevicePane()
-
     @property
     def pane(self) -> Pane:
         """The pane that is shown."""
@@ -116,13 +103,21 @@ class Workbench(App[None]):
     async def action_show_pane(self, name: str) -> None:
         switcher = self.query_one(ContentSwitcher)
         if not switcher.query(f"#{name}"):
-            pane = self._create(name)
+            entry = pane_entry(name)
+            self.stylesheet.add_source(entry.styles.read_text(), (str(entry.styles), ""))
+            pane = entry.create()
             pane.display = False
             await switcher.mount(pane)
             pane.jobs_changed(self.jobs)
         switcher.current = name
         self.query_one(PaneBar).current = name
         self.pane.shown()
+
+    @on(Visit)
+    async def _visit(self, message: Visit) -> None:
+        if any(pane.id == message.pane for pane in PANES):
+            await self.action_show_pane(message.pane)
+            self.pane.visit(message.subject)
 
     @on(PaneBar.Chosen)
     async def _pane_clicked(self, event: PaneBar.Chosen) -> None:
@@ -143,8 +138,7 @@ class Workbench(App[None]):
     def action_help(self) -> None:
         from evbench.tui.dialogs import HelpDialog
 
-        current = next(pane.id for pane in PANES if pane.id == self.pane.id)
-        self.push_screen(HelpDialog(current))
+        self.push_screen(HelpDialog(pane_entry(self.pane.id or "").id))
 
     def get_system_commands(self, screen: Screen[object]) -> Iterable[SystemCommand]:
         yield SystemCommand("Theme", "Change the colours.", self.action_change_theme)

@@ -17,7 +17,7 @@ from textual.suggester import Suggester
 from textual.widgets import Input, OptionList, Static
 from textual.widgets.option_list import Option
 
-from evbench.tui.actions import PANES, Home, actions_of
+from evbench.tui.actions import Home, actions_of, pane_entry
 
 
 @dataclass(frozen=True, slots=True)
@@ -162,7 +162,7 @@ class HelpDialog(ModalScreen[None]):
         self._pane = pane
 
     def compose(self) -> ComposeResult:
-        entry = next(entry for entry in PANES if entry.id == self._pane)
+        entry = pane_entry(self._pane)
         with VerticalScroll(classes="dialog") as box:
             box.border_title = f"{entry.title}: {entry.sentence}"
             box.border_subtitle = "esc close"

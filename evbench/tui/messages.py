@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 from textual.message import Message
 
 if TYPE_CHECKING:
+    from evbench.tui.actions import Home
     from evbench.tui.dialogs import Choice
     from evbench.tui.state.job import JobDetail
     from evbench.tui.state.profiles import DeviceState
@@ -115,3 +116,12 @@ class Refused(Message):
     """Something a key asked for could not be done; `why` is what the user is told."""
 
     why: str
+
+
+@dataclass
+class Visit(Message):
+    """Another pane is asked to come to the front and show something: a recording by its path, a job by its number,
+    a tensor or a layer by its name. A pane that the workbench lacks is not visited."""
+
+    pane: Home
+    subject: Path | int | str

@@ -8,7 +8,7 @@ from typing import Any
 
 from textual.command import DiscoveryHit, Hit, Hits, Provider
 
-from evbench.tui.actions import ACTIONS, PANES, Action
+from evbench.tui.actions import PANES, Action, all_actions
 
 
 class ActionCommands(Provider):
@@ -35,6 +35,6 @@ class ActionCommands(Provider):
 
 def _titles() -> Iterator[tuple[str, Action]]:
     names = {pane.id: pane.title for pane in PANES}
-    for action in ACTIONS:
+    for action in all_actions():
         place = f"{names[action.home]}: " if action.home in names else ""
         yield f"{place}{action.label}  ({action.help_key})", action

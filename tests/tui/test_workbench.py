@@ -8,7 +8,7 @@ import pytest
 from textual.widgets import ContentSwitcher
 from tui_helpers import press, settle, text_of
 
-from evbench.tui.actions import ACTIONS, PANES, PaneEntry
+from evbench.tui.actions import PANES, PaneEntry, actions_of, all_actions
 from evbench.tui.app import Workbench
 from evbench.tui.dialogs import HelpDialog
 from evbench.tui.widgets.pane_bar import PaneBar
@@ -27,12 +27,13 @@ def test_torch_stays_out_after_every_pane_has_been_shown(workspace: Workspace, t
     code = """
 import asyncio, sys
 from pathlib import Path
+from evbench.tui.actions import PANES
 from evbench.tui.app import Workbench
 from evbench.workspace import open_workspace
 async def main():
     app = Workbench(open_workspace(sys.argv[1]))
     async with app.run_test(size=(100, 30)) as pilot:
-        for key in ("5", "b", "escape", "6", "n", "escape", "1"):
+        for key in (*(pane.key for pane in PANES), "5", "b", "escape", "6", "n", "escape", "1"):
             await pilot.press(key)
             await pilot.pause()
 asyncio.run(main())
@@ -69,9 +70,8 @@ async def test_help_lists_every_key_of_the_pane(workspace: Workspace, pane: Pane
         await press(pilot, pane.key, "question_mark")
         assert isinstance(app.screen, HelpDialog)
         shown = text_of(app, ".dialog")
-        for action in ACTIONS:
-            if action.home in (pane.id, "app"):
-                assert action.sentence in shown
+        for action in (*actions_of(pane.id), *actions_of("app")):
+            assert action.sentence in shown
         await press(pilot, "escape")
         assert not isinstance(app.screen, HelpDialog)
 
@@ -87,9 +87,9 @@ async def test_the_palette_finds_an_action_and_does_it_on_its_pane(workspace: Wo
 
 
 def test_every_action_has_a_key_of_its_own_on_its_pane() -> None:
-    for home in {action.home for action in ACTIONS}:
-        keys = [action.key for action in ACTIONS if action.home in (home, "app")]
-        assert len(keys) == len(set(keys)), home
+    for pane in PANES:
+        keys = [action.key for action in all_actions() if action.home in (pane.id, "app")]
+        assert len(keys) == len(set(keys)), pane.id
 
 
 async def test_a_damaged_database_is_said_and_ends_nothing(workspace: Workspace) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sqlite3
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 from textual.containers import Container
@@ -32,6 +33,9 @@ class Pane(Container):
 
     def shown(self) -> None:
         """Called each time the pane comes to the front: takes the focus and reads what may have changed."""
+
+    def visit(self, subject: Path | int | str) -> None:
+        """Show something another pane pointed at (see `messages.Visit`); called after `shown`."""
 
     def jobs_changed(self, jobs: JobsState) -> None:
         """Called when the list of jobs differs from the last one."""

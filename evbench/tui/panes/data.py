@@ -79,9 +79,8 @@ class DataPane(Pane):
     BINDINGS = bindings("data")
     clock = staticmethod(time.monotonic)
 
-    def __init__(self, data: Path | None) -> None:
+    def __init__(self) -> None:
         super().__init__(id="data")
-        self._data = data
         self._opened: list[Path] = []
         self._read: RecordingState | None = None
         self._recording: RecordingState | None = None
@@ -123,13 +122,14 @@ class DataPane(Pane):
             folders.append(read_folder(resource("assets", "recordings"), "bundled"))
         except EvbenchError:
             folders.append(FolderState("bundled", Path("assets/recordings"), note="missing"))
-        folders += [read_folder(path) for path in (*([self._data] if self._data else []), *self._opened)]
+        named = self.workbench.data
+        folders += [read_folder(path) for path in (*([named] if named else []), *self._opened)]
         self.post_message(FoldersListed(tuple(folders)))
 
     @on(FoldersListed)
     def _fill_tree(self, message: FoldersListed) -> None:
         tree = self.query_one(RecordingTree)
-        tree.fill(message.folders, self._opened[-1] if self._opened else self._data)
+        tree.fill(message.folders, self._opened[-1] if self._opened else self.workbench.data)
         if not tree.recordings:
             self.query_one("#summary", Static).update(_NOTHING)
 

@@ -1,0 +1,26 @@
+"""The colours that text and bars are written in, by what they mean. Code uses these names, in the dark theme's values;
+what other themes make of them is said in `themes.py`."""
+
+from __future__ import annotations
+
+TEXT = "#c6ccd8"
+QUIET = "#8a93a6"
+"""Remarks, units, headings: what may be overlooked."""
+KEY = "#ffb000"
+"""Keys, and what is marked as chosen."""
+ACTIVE = "#648fff"
+"""What has the focus or is under way."""
+GOOD = "#4fc08d"
+CAUTION = "#fe6100"
+BAD = "#ff5c8a"
+ON = "#ffb000"
+"""Events of rising brightness; pictures mix it towards white by their counts."""
+OFF = "#648fff"
+"""Events of falling brightness."""
+TRACK = "#2a3144"
+"""The part of a bar that is not filled, and a chosen line."""
+FAINT = "#4a5878"
+"""Drawings that stand behind others."""
+EDGE = "#343b4f"
+"""Borders."""
+GROUND = "#0f1117"
