@@ -12,6 +12,7 @@ import typer
 from evbench.commands import boards, jobs, recordings
 from evbench.commands.checks import audit, verify
 from evbench.commands.firmware import build, export
+from evbench.commands.sensitivity import sensitivity
 from evbench.commands.shared import (
     BoardOption,
     DetachOption,
@@ -197,6 +198,7 @@ app.command()(build)
 app.command()(export)
 app.command()(recordings.voxel)
 app.command()(tensors)
+app.command()(sensitivity)
 
 
 # --- around it --------------------------------------------------------------------------------------------------------

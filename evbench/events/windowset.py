@@ -57,6 +57,22 @@ class WindowSet:
         grid[row * cells + self.index[source]] = self.count[source]
         return grid.reshape(len(chosen), *self.shape)
 
+    def spread(self, count: int) -> WindowSet:
+        """At most `count` windows, spread evenly over recordings and time."""
+        chosen = np.unique(np.linspace(0, len(self) - 1, min(count, len(self))).round().astype(np.int64))
+        lengths = self.offsets[chosen + 1] - self.offsets[chosen]
+        cells = np.concatenate([np.arange(self.offsets[row], self.offsets[row + 1]) for row in chosen])
+        return WindowSet(
+            offsets=np.concatenate([[0], np.cumsum(lengths)]).astype(np.int64),
+            index=self.index[cells],
+            count=self.count[cells],
+            labels=self.labels[chosen],
+            recording=self.recording[chosen],
+            t0=self.t0[chosen],
+            shape=self.shape,
+            n_empty=self.n_empty,
+        )
+
     def save(self, path: Path) -> None:
         """Writes an .npz file, complete or not at all.
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import re
 from dataclasses import dataclass
 from pathlib import Path
@@ -85,11 +84,8 @@ class _Host:
 
 
 def _torch(folder: Path) -> Execution:
-    from evbench.networks.registry import create
     from evbench.quantize.execution import TorchExecution
-    from evbench.quantize.program import convert, load_prepared
+    from evbench.quantize.program import convert
+    from evbench.training.model import load_program
 
-    card = json.loads((folder / "model.json").read_text())
-    height, width = card["size"]
-    network = create(card["network"], 2 * int(card["bins"]), len(card["classes"]), (height, width))
-    return TorchExecution(convert(load_prepared(network, folder / "torch.safetensors")))
+    return TorchExecution(convert(load_program(folder)))

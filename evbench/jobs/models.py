@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -136,6 +137,21 @@ def model_of_job(store: Store, job_id: int, approach: str = "qat-int8") -> Path:
     if ("export", approach) in outputs:
         return outputs["export", approach] / MODEL
     raise JobError(f"Job {job_id} has exported no {approach} model", remedy=f"See `evbench jobs show {job_id}`")
+
+
+def model_folder(open_store: Callable[[], Store], model: str | None, approach: str = "qat-int8") -> Path:
+    """The folder of a model: itself, what the job of this number exported for `approach`, the bundled one for None.
+
+    Raises ModelError where there is no such folder, JobError for a job that has exported no such model.
+    """
+    if model is not None and model.isdecimal() and not Path(model).exists():
+        return model_of_job(open_store(), int(model), approach)
+    folder = resource("assets", "model") if model is None else Path(model).expanduser().absolute()
+    if not folder.is_dir():
+        raise ModelError(
+            f"{model} is not a model folder", where=str(folder), remedy="Give the folder that export wrote, or a job"
+        )
+    return folder
 
 
 def windows_for(model: Model, data: Path | None) -> WindowSet:

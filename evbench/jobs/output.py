@@ -92,9 +92,14 @@ def follow_to_the_end(workspace: Workspace, job_id: int, as_json: bool) -> None:
 
 
 def show_result(store: Store, job: JobRow, as_json: bool) -> None:
-    """A finished job's result: the approaches of a run and the layers of its last int8 model, or one profile run."""
+    """A finished job's result: the approaches of a run and the layers of its last int8 model, or what it measured."""
     from evbench.jobs import actions, display
 
+    if job.kind == "sensitivity":
+        from evbench.jobs.sensitivity import sensitivity_table
+
+        show(job.result or {}, as_json, sensitivity_table)
+        return
     if job.kind != "run":
         show(job.result or {}, as_json, display.layers_table)
         return

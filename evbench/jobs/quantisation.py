@@ -5,19 +5,17 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import asdict
 from difflib import get_close_matches
-from pathlib import Path
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from evbench.errors import ModelError
-from evbench.jobs.models import label, model_of_job
+from evbench.jobs.models import label, model_folder
 from evbench.jobs.store import Store
 from evbench.quantize.alarms import alarms_of
 from evbench.quantize.histogram import EDGES, STEPS
 from evbench.quantize.statistics import FILE, ModelStatistics, TensorStatistics, load_statistics
-from evbench.resources import resource
 from evbench.workspace import Workspace
 
 
@@ -28,14 +26,7 @@ def statistics_of(
 
     Raises ModelError where there are none, JobError for a job that has exported no such model.
     """
-    if model is not None and model.isdecimal() and not Path(model).exists():
-        folder = model_of_job(Store(workspace()), int(model), approach)
-        return label(folder), load_statistics(folder / FILE)
-    folder = resource("assets", "model") if model is None else Path(model).expanduser().absolute()
-    if not folder.is_dir():
-        raise ModelError(
-            f"{model} is not a model folder", where=str(folder), remedy="Give the folder that export wrote, or a job"
-        )
+    folder = model_folder(lambda: Store(workspace()), model, approach)
     return label(None if model is None else folder), load_statistics(folder / FILE)
 
 

@@ -20,7 +20,9 @@ if TYPE_CHECKING:
     from evbench.training.approach import Approach
 
 STAGES = "evbench.jobs.stages"
-_LEARNING = ("evbench.networks", "evbench.quantize", "evbench.training", "evbench.graph", "evbench.events.windowset")
+LEARNING = ("evbench.networks", "evbench.quantize", "evbench.training", "evbench.graph", "evbench.events.windowset")
+"""The code that changes what networks learn and what is made of them."""
+
 _BUILDING = ("evbench.compile", "evbench.graph", "firmware/", f"{STAGES}.hardware")
 _RUNNING = (*_BUILDING, "evbench.boards")
 _RUNNING_LIBRARIES = ("ziglang", "unicorn", "onnxruntime", "numpy")
@@ -70,7 +72,7 @@ def train_stage(approach: Approach, recipe: Recipe, label: str, *, windows: str,
         partial(train.run, approach=approach, recipe=recipe),
         settings=settings,
         inputs={"dataset": windows, "base": base} if base else {"dataset": windows},
-        code=(*_LEARNING, f"{STAGES}.train", *_users_module(network)),
+        code=(*LEARNING, f"{STAGES}.train", *users_module(network)),
         libraries=("torch", "torchao", "numpy"),
     )
 
@@ -83,7 +85,7 @@ def export_stage(approach: Approach, recipe: Recipe, label: str, *, windows: str
         partial(export.run, approach=approach, recipe=recipe),
         settings={"approach": approach, "recipe": recipe.model_dump(mode="json")},
         inputs={"dataset": windows, "trained": trained},
-        code=(*_LEARNING, f"{STAGES}.export", *_users_module(_network(approach, recipe))),
+        code=(*LEARNING, f"{STAGES}.export", *users_module(_network(approach, recipe))),
         libraries=("torch", "torchao", "onnx", "numpy"),
     )
 
@@ -140,7 +142,7 @@ def parity_stage(
         partial(parity.run, board=board, kind=kind_of(approach), windows=count),
         settings={"board": board.model_dump(mode="json"), "windows": count},
         inputs={"export": exported, "flash": flashed, "dataset": windows},
-        code=(*_RUNNING, "evbench.parity", f"{STAGES}.parity", *_LEARNING),
+        code=(*_RUNNING, "evbench.parity", f"{STAGES}.parity", *LEARNING),
         libraries=_RUNNING_LIBRARIES,
     )
 
@@ -149,5 +151,6 @@ def _network(approach: Approach, recipe: Recipe) -> str:
     return recipe.network.frames if approach == "fp32-frames" else recipe.network.name
 
 
-def _users_module(network: str) -> tuple[str, ...]:
+def users_module(network: str) -> tuple[str, ...]:
+    """The module of a network of a user's own, package.module:Class."""
     return (network.partition(":")[0],) if ":" in network else ()

@@ -66,6 +66,10 @@ def _perform(workspace: Workspace, store: Store, job: JobRow) -> dict[str, Any]:
         from evbench.jobs.actions import profile_job
 
         return profile_job(workspace, store, job)
+    if job.kind == "sensitivity":
+        from evbench.jobs.sensitivity import run_job as measure_sensitivity
+
+        return measure_sensitivity(workspace, store, job)
     raise EvbenchError(f"This evbench knows no jobs of the kind {job.kind}", remedy="Use the evbench that queued it")
 
 

@@ -138,3 +138,12 @@ def test_a_small_crop_is_the_middle_of_the_sensor():
     placed = place_on_grid(stream, (2, 2))
     assert (placed.t.tolist(), placed.x.tolist(), placed.y.tolist()) == ([1], [1], [1])
     assert place_on_grid(stream, (22, 26)).x.tolist() == [1, 13, 24]
+
+
+def test_windows_spread_over_a_set_are_those_windows():
+    windows = build_windows(small_set((0.0, 1.0), (0.0, 1.0)), Representation(bins=2, window=25_000), "train")
+    some = windows.spread(5)
+    rows = np.linspace(0, len(windows) - 1, 5).round().astype(int)
+    np.testing.assert_array_equal(some.dense(slice(None)), windows.dense(rows))
+    np.testing.assert_array_equal(some.t0, windows.t0[rows])
+    assert len(windows.spread(10_000)) == len(windows)

@@ -127,7 +127,7 @@ class JobsPane(Pane):
         progress.append(f" {job.progress * 100:3.0f} %", _DIM)
         return [
             Text(str(job.id), "bold"),
-            Text(job.recipe if job.kind == "run" else f"profile {job.recipe}", no_wrap=True, overflow="ellipsis"),
+            Text(job.recipe if job.kind == "run" else f"{job.kind} {job.recipe}", no_wrap=True, overflow="ellipsis"),
             Text(job.state, style),
             progress,
             Text(job.stage.partition(" ")[0]),
