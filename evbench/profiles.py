@@ -219,7 +219,13 @@ class NetworkSettings(Model):
 
 
 class QuantizeSettings(Model):
-    """How the network becomes integers. `percentile` is that of the two observers that have it in their name."""
+    """How the network becomes integers. `percentile` is that of the two observers that have it in their name.
+
+    Training with quantisation rounds from epoch `from_epoch` on. From the first epoch that begins after the part
+    `freeze_ranges` of training the observers' ranges stay as they are, and after `freeze_norm` batch norm is folded
+    into the weights with the statistics it has, so that training sees what the board computes; 1 leaves either free.
+    Neither happens before one epoch was rounded. `per_channel_head` gives each logit's weights a scale of their own.
+    """
 
     method: Literal["qat", "ptq"] = "qat"
     from_epoch: int = Field(default=0, ge=0)
@@ -228,6 +234,9 @@ class QuantizeSettings(Model):
     )
     averaging_constant: float = Field(default=0.01, gt=0, le=1)
     percentile: float = Field(default=99.99, gt=50, le=100)
+    freeze_ranges: float = Field(default=0.75, gt=0, le=1)
+    freeze_norm: float = Field(default=0.75, gt=0, le=1)
+    per_channel_head: bool = False
 
 
 class TrainSettings(Model):

@@ -5,7 +5,8 @@ the constants the converted program gets. In training a convolution runs once, w
 grid of the *unscaled* weights, and batch norm follows with the batch's own statistics. That is the network with the
 batch norm folded in, for a symmetric per-channel grid: scaling a channel by gamma / sqrt(var + eps) scales its grid
 alike and leaves the integers as they are. It saves torchao's second pass over the activations, which divides them by
-that factor again.
+that factor again. Once its statistics are frozen, batch norm is folded in training as well: forward is then what the
+board computes, and gradients reach gamma and beta through the folded constants.
 """
 
 from __future__ import annotations
@@ -13,6 +14,7 @@ from __future__ import annotations
 from abc import ABC, abstractmethod
 from collections.abc import Callable
 from dataclasses import dataclass
+from typing import cast
 
 import torch
 import torch.nn.functional as F
@@ -59,17 +61,17 @@ class WeightedLayer(ABC, nn.Module):
         self.norm = norm
         self.per_channel = per_channel
         self.fake_quantize = True
+        self.norm_frozen = False
         self.input_scale: Callable[[], Tensor] = lambda: torch.ones(())
 
     @abstractmethod
     def apply_weights(self, x: Tensor, weight: Tensor, bias: Tensor | None) -> Tensor:
         """The layer's sum of products, in float32."""
 
+    @torch.no_grad()
     def folded(self) -> tuple[Tensor, Tensor]:
         """Weight and bias in float32 with batch norm's running statistics folded in."""
-        weight, bias = self.weight.detach(), self._real_bias()
-        factor = self._norm_factor()
-        return weight * _per_channel(factor, weight), bias
+        return self.weight * _per_channel(self._norm_factor(), self.weight), self._folded_bias()
 
     def _norm_factor(self) -> Tensor:
         """gamma / sqrt(var + eps) of every output channel, 1 without batch norm; float32 [O]."""
@@ -77,14 +79,14 @@ class WeightedLayer(ABC, nn.Module):
         if norm is None:
             return self.weight.new_ones(self.weight.shape[0])
         assert norm.running_var is not None
-        return norm.weight.detach() / torch.sqrt(norm.running_var + norm.eps)
+        return norm.weight / torch.sqrt(norm.running_var + norm.eps)
 
-    def _real_bias(self) -> Tensor:
-        bias = self.weight.new_zeros(self.weight.shape[0]) if self.bias is None else self.bias.detach()
+    def _folded_bias(self) -> Tensor:
+        bias = self.weight.new_zeros(self.weight.shape[0]) if self.bias is None else self.bias
         if self.norm is None:
             return bias
         assert self.norm.running_mean is not None
-        return (bias - self.norm.running_mean) * self._norm_factor() + self.norm.bias.detach()
+        return (bias - self.norm.running_mean) * self._norm_factor() + self.norm.bias
 
     def weight_scale(self) -> Tensor:
         """Scale of the unscaled weights, float32: [O] per channel, [1] per tensor."""
@@ -100,13 +102,14 @@ class WeightedLayer(ABC, nn.Module):
             return torch.fake_quantize_per_channel_affine(self.weight, scale, zero, 0, -WEIGHT_MAX, WEIGHT_MAX)
         return torch.fake_quantize_per_tensor_affine(self.weight, float(scale), 0, -WEIGHT_MAX, WEIGHT_MAX)
 
+    @torch.no_grad()
     def integer(self) -> IntegerParameters:
         """The layer as integers.
 
         A channel that batch norm has all but switched off would have a grid so fine that its bias leaves int32; such
         a channel gets the finest grid on which its bias stays below 2^22, and its weights are rounded to that.
         """
-        weight, factor, bias = self.weight.detach(), self._norm_factor(), self._real_bias()
+        weight, factor, bias = self.weight, self._norm_factor(), self._folded_bias()
         channels = weight.shape[0]
         grid = self.weight_scale().expand(channels)
         integers = (weight * (1.0 / _per_channel(grid, weight))).round().clamp(-WEIGHT_MAX, WEIGHT_MAX)
@@ -123,22 +126,23 @@ class WeightedLayer(ABC, nn.Module):
             integers.to(torch.int8), scale, (bias.double() / bias_scale.double()).round().to(torch.int32), bias_scale
         )
 
-    def _snapped_bias(self) -> Tensor | None:
+    def _snapped(self, bias: Tensor, factor: Tensor) -> Tensor:
         """The bias on the grid s_in * s_w of its accumulator; gradients pass straight through."""
-        if self.bias is None:
-            return None
-        bias = self.bias.detach()
-        grid = self.input_scale() * self.weight_scale()
-        return self.bias + ((bias / grid).round() * grid - bias)
+        fixed = bias.detach()
+        grid = self.input_scale() * self.weight_scale() * factor.detach().abs()
+        grid = torch.maximum(grid, fixed.abs() / _BIAS_LIMIT).clamp(min=_SMALLEST_WEIGHT_SCALE)
+        return bias + ((fixed / grid).round() * grid - fixed)
 
     def forward(self, x: Tensor) -> Tensor:
         if self.fake_quantize and not self.training:
             parameters = self.integer()
             return self.apply_weights(x, parameters.real_weight(), parameters.real_bias())
         weight = self.rounded_weight() if self.fake_quantize else self.weight
-        bias = self._snapped_bias() if self.fake_quantize and self.norm is None else self.bias
-        y = self.apply_weights(x, weight, bias)
-        return y if self.norm is None else self.norm(y)
+        if self.norm is not None and not self.norm_frozen:
+            return cast(Tensor, self.norm(self.apply_weights(x, weight, self.bias)))
+        factor, bias = self._norm_factor(), self._folded_bias()
+        weight = weight * _per_channel(factor, weight)
+        return self.apply_weights(x, weight, self._snapped(bias, factor) if self.fake_quantize else bias)
 
 
 class ConvLayer(WeightedLayer):

@@ -52,15 +52,17 @@ class RoundToGrid(torch.autograd.Function):
 
 
 class ActivationObserver(ObserverBase):  # type: ignore[misc]
-    """What pt2e needs to know of an observer, and the two switches a program sets on all of them.
+    """What pt2e needs to know of an observer, and the three switches a program sets on all of them.
 
-    `calibrating` observes outside training; `fake_quantize` says whether values are rounded to the grid.
+    `calibrating` observes outside training; `frozen` keeps the range in training too; `fake_quantize` says whether
+    values are rounded to the grid.
     """
 
     def __init__(self, dtype: torch.dtype, quant_min: int, quant_max: int, qscheme: torch.qscheme) -> None:
         super().__init__(dtype=dtype, is_dynamic=False)
         self.quant_min, self.quant_max, self.qscheme = quant_min, quant_max, qscheme
         self.calibrating = False
+        self.frozen = False
         self.fake_quantize = True
 
     @property
@@ -134,7 +136,7 @@ class RangeObserver(ActivationObserver):
         return (reach / (S8_MAX if self.signed else U8_MAX)).clamp(min=_SMALLEST_SCALE).float()
 
     def forward(self, x: Tensor) -> Tensor:
-        if self.training or self.calibrating:
+        if self.calibrating or (self.training and not self.frozen):
             self.observe(x.detach())
         if not self.fake_quantize:
             return x

@@ -24,7 +24,7 @@ from evbench.quantize.observers import ActivationObserver, RangeObserver
 from evbench.quantize.pt2e import convert_pt2e, prepare_qat_pt2e, quiet
 from evbench.quantize.quantizer import CortexM7Quantizer
 
-_OBSERVER_SETTINGS = {"observer", "averaging_constant", "percentile"}
+_SETTINGS = {"observer", "averaging_constant", "percentile", "per_channel_head"}
 
 
 class PreparedProgram(nn.Module):
@@ -58,6 +58,15 @@ class PreparedProgram(nn.Module):
                 module.fake_quantize = enabled
         return self
 
+    def freeze(self, *, ranges: bool, norm: bool) -> PreparedProgram:
+        """In training: let observers and batch norm keep what they know, or follow the data."""
+        for module in self.program.modules():
+            if isinstance(module, ActivationObserver):
+                module.frozen = ranges
+            elif isinstance(module, WeightedLayer):
+                module.norm_frozen = norm
+        return self
+
     def calibrate(self, batches: Iterable[Tensor]) -> PreparedProgram:
         """Post-training quantisation: observe the float network on `batches` of counts, then round; ends in eval()."""
         self.eval().fake_quantize(False)
@@ -89,8 +98,6 @@ def prepare(
     network: nn.Module,
     example_shape: Sequence[int],
     settings: QuantizeSettings | None = None,
-    *,
-    per_channel_head: bool = False,
 ) -> PreparedProgram:
     """Prepare a copy of `network` for quantisation-aware training from its present weights, or for `calibrate`.
 
@@ -98,12 +105,8 @@ def prepare(
     no integer graph can hold.
     """
     settings = settings or QuantizeSettings()
-    chosen = {
-        "example_shape": list(example_shape),
-        **settings.model_dump(include=_OBSERVER_SETTINGS),
-        "per_channel_head": per_channel_head,
-    }
-    captured = capture(network, example_shape, per_channel_head=per_channel_head)
+    chosen = {"example_shape": list(example_shape), **settings.model_dump(include=_SETTINGS)}
+    captured = capture(network, example_shape, per_channel_head=settings.per_channel_head)
     with quiet():
         prepared = prepare_qat_pt2e(captured, CortexM7Quantizer(settings))
     return PreparedProgram(prepared, chosen)
@@ -157,15 +160,14 @@ def load_prepared(network: nn.Module, path: Path) -> PreparedProgram:
             settings = json.loads((file.metadata() or {})["prepared"])
             state = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
         shape = [int(size) for size in settings["example_shape"]]
-        chosen = QuantizeSettings(**{name: settings[name] for name in _OBSERVER_SETTINGS})
-        per_channel_head = bool(settings["per_channel_head"])
+        chosen = QuantizeSettings(**{name: settings[name] for name in _SETTINGS})
     except FileNotFoundError:
         raise ModelError("There is no trained program", where=str(path), remedy="Train the network first") from None
     except (SafetensorError, KeyError, ValueError, TypeError, OSError) as error:
         raise ModelError(
             f"The file holds no prepared program: {error}", where=str(path), remedy="Write it again with evbench run"
         ) from error
-    prepared = prepare(network, shape, chosen, per_channel_head=per_channel_head)
+    prepared = prepare(network, shape, chosen)
     try:
         prepared.load_state_dict(state)
     except RuntimeError as error:

@@ -134,8 +134,13 @@ def _train(
     program = prepare(network, train_set.shape, recipe.quantize)
     rounded_from = min(recipe.quantize.from_epoch, epochs - 1)
 
-    def round_from_then_on(epoch: int) -> None:
+    def reached(share: float, epoch: int) -> bool:
+        return epoch >= share * epochs and epoch > rounded_from
+
+    def round_and_freeze(epoch: int) -> None:
         program.fake_quantize(epoch >= rounded_from)
+        settings = recipe.quantize
+        program.freeze(ranges=reached(settings.freeze_ranges, epoch), norm=reached(settings.freeze_norm, epoch))
 
     found = train(
         program,
@@ -145,7 +150,7 @@ def _train(
         checkpoints,
         on_metric,
         epochs=epochs,
-        before_epoch=round_from_then_on,
+        before_epoch=round_and_freeze,
         after_step=ScaleWatch(program, directory / SCALES_FILE, on_metric),
         choose_from=rounded_from,
     )

@@ -23,15 +23,16 @@ _KEPT = 2
 class Checkpoint:
     """Everything training needs to go on after `epoch` epochs.
 
-    weights: the network's state dict; optimizer: the optimiser's; best: the chosen epoch (0 before the first) and its
-    validation loss; history: one entry of figures per epoch. Random numbers need no entry: those of an epoch depend
-    on the seed and the epoch alone.
+    weights: the network's state dict; optimizer: the optimiser's; best: the chosen epoch (0 before the first), its
+    accuracy and loss on validation; history: one entry of figures per epoch. Random numbers need no
+    entry: those of an epoch depend on the seed and the epoch alone.
     """
 
     epoch: int
     weights: Mapping[str, torch.Tensor]
     optimizer: Mapping[str, Any]
     best_epoch: int
+    best_accuracy: float
     best_loss: float
     history: list[dict[str, float]] = field(default_factory=list)
 
@@ -64,6 +65,7 @@ def save_checkpoint(checkpoint: Checkpoint, directory: Path) -> Path:
         "weights": dict(checkpoint.weights),
         "optimizer": dict(checkpoint.optimizer),
         "best_epoch": checkpoint.best_epoch,
+        "best_accuracy": checkpoint.best_accuracy,
         "best_loss": checkpoint.best_loss,
         "history": checkpoint.history,
     }

@@ -94,9 +94,11 @@ def train(
 ) -> Trained:
     """Trains `network` in place and leaves it with the weights of the epoch that did best on validation.
 
-    Goes on from the newest checkpoint of `directory`; the outcome is bit for bit that of an unbroken run with as many
-    threads. `epochs` replaces the settings' number; `before_epoch` is called with the number of each epoch and
-    `after_step` with that of each step, counted from 0; epochs before `choose_from` are no candidates for the choice.
+    The best epoch is the one with the highest accuracy per window, of equal ones that with the smallest loss: the loss
+    of a network that has grown sure of itself rises while it still answers better. Goes on from the newest checkpoint
+    of `directory`; the outcome is bit for bit that of an unbroken run with as many threads. `epochs` replaces the
+    settings' number; `before_epoch` is called with the number of each epoch and `after_step` with that of each step,
+    counted from 0; epochs before `choose_from` are no candidates for the choice.
     Metrics: loss and learning_rate per step; validation_accuracy and validation_loss per epoch. Raises ModelError when
     the loss is no longer finite or a checkpoint belongs to another network.
     """
@@ -106,7 +108,7 @@ def train(
     chosen = directory / "weights.safetensors"
     state = latest_checkpoint(directory)
     if state is None:
-        state = Checkpoint(0, {}, {}, 0, float("inf"))
+        state = Checkpoint(0, {}, {}, 0, 0.0, float("inf"))
     else:
         _go_on_from(state, network, optimizer, directory)
     batches = Batches(train_set, settings.batch_size)
@@ -122,7 +124,8 @@ def train(
         on_metric("validation_accuracy", step, found.window.value)
         on_metric("validation_loss", step, found.loss)
         figures = {"loss": loss, "validation_loss": found.loss, "validation_accuracy": found.window.value}
-        improved = epoch >= choose_from and found.loss <= state.best_loss
+        rank, best = (found.window.value, -found.loss), (state.best_accuracy, -state.best_loss)
+        improved = epoch >= choose_from and rank >= best
         if improved:
             directory.mkdir(parents=True, exist_ok=True)
             save_weights(network.state_dict(), chosen)
@@ -131,6 +134,7 @@ def train(
             network.state_dict(),
             optimizer.state_dict(),
             epoch + 1 if improved else state.best_epoch,
+            found.window.value if improved else state.best_accuracy,
             found.loss if improved else state.best_loss,
             [*state.history, figures],
         )

@@ -72,6 +72,33 @@ def test_training_and_evaluation_round_weights_alike_and_gradients_pass_through(
     assert (conv.weight.grad != 0).all()
 
 
+def test_a_frozen_norm_is_folded_in_training_as_the_board_computes_it_and_still_learns() -> None:
+    norm = batch_norm()
+    with torch.no_grad():
+        norm.weight[4] = 0.0
+    conv = layer(norm)
+    conv.norm_frozen = True
+    x = torch.randn(2, 3, 6, 6)
+    before = [norm.running_mean.clone(), norm.running_var.clone()]
+    trained = conv.train()(x)
+    torch.testing.assert_close(trained, conv.eval()(x), atol=1e-4, rtol=1e-5)
+    assert torch.equal(norm.running_mean, before[0])
+    assert torch.equal(norm.running_var, before[1])
+    trained.square().sum().backward()
+    conv.fake_quantize = False
+    expected = torch.autograd.grad(
+        nn.functional.batch_norm(
+            conv.apply_weights(x, conv.weight, conv.bias), *before, norm.weight, norm.bias, eps=norm.eps
+        )
+        .square()
+        .sum(),
+        [conv.weight, conv.bias, norm.weight, norm.bias],
+    )
+    found = [parameter.grad for parameter in (conv.weight, conv.bias, norm.weight, norm.bias)]
+    for gradient, wanted in zip(found, expected, strict=True):
+        torch.testing.assert_close(gradient, wanted, rtol=0.02, atol=0.02 * wanted.abs().max().item())
+
+
 def test_a_channel_switched_off_by_batch_norm_keeps_its_bias_within_int32() -> None:
     norm = batch_norm()
     with torch.no_grad():

@@ -167,7 +167,7 @@ def test_without_fake_quantisation_a_prepared_program_is_the_float_network() -> 
 def test_the_head_has_one_weight_scale_unless_asked_for_one_per_class() -> None:
     for per_channel, scales in ((False, 1), (True, 3)):
         torch.manual_seed(8)
-        prepared = prepare(Separable(), SHAPE, per_channel_head=per_channel).calibrate([counts()])
+        prepared = prepare(Separable(), SHAPE, QuantizeSettings(per_channel_head=per_channel)).calibrate([counts()])
         head = lower(convert(prepared), "n").operators[-1]
         assert isinstance(head, Linear)
         assert len(set(head.weight_scale.tolist())) == scales
@@ -195,6 +195,24 @@ def test_the_recipes_averaging_constant_reaches_every_observer_and_the_saved_fil
     for program in (prepared, restored):
         constants = {m.averaging_constant for m in program.modules() if isinstance(m, EmaObserver)}
         assert constants == {0.25}
+
+
+def test_frozen_ranges_and_norms_stay_while_training_goes_on_and_follow_the_data_again_afterwards() -> None:
+    torch.manual_seed(11)
+    prepared = train(prepare(Separable(), SHAPE), steps=3)
+
+    def state(words: tuple[str, ...]) -> dict[str, torch.Tensor]:
+        return {name: value.clone() for name, value in prepared.state_dict().items() if name.endswith(words)}
+
+    norms, ranges = ("running_mean", "running_var"), (".average", ".batches")
+    for frozen in (ranges, norms):
+        prepared.freeze(ranges=frozen is ranges, norm=frozen is norms)
+        before, weights = {words: state(words) for words in (norms, ranges)}, state(("weight",))
+        train(prepared, steps=2)
+        for words, kept in before.items():
+            same = [torch.equal(value, kept[name]) for name, value in state(words).items()]
+            assert all(same) if words is frozen else not any(same), words
+        assert not any(torch.equal(value, weights[name]) for name, value in state(("norm.weight",)).items())
 
 
 @pytest.mark.parametrize("damage", ["missing", "truncated", "foreign", "another network"])

@@ -182,6 +182,20 @@ def test_quantised_training_can_begin_late(train_set: WindowSet, validation_set:
     assert record["validation"]["window"]["value"] > 0.8
 
 
+@pytest.mark.parametrize(("part", "frozen"), [(0.5, True), (1.0, False)])
+def test_ranges_stay_after_the_part_of_training_that_the_recipe_names(
+    part: float, frozen: bool, train_set: WindowSet, validation_set: WindowSet, tmp_path: Path
+) -> None:
+    settings = QuantizeSettings(freeze_ranges=part, freeze_norm=part)
+    recipe = RECIPE.model_copy(update={"quantize": settings})
+    train_approach("qat-int8", recipe, train_set, validation_set, CLASSES, tmp_path, ignore)
+    scales = load_scales(tmp_path / "scales.npz")
+    assert scales.steps.tolist() == [0, 10, 20, 30]
+    at = scales.of("stem.0")
+    assert len(set(at[:3])) == 3
+    assert (at[2] == at[3]) == frozen
+
+
 def test_post_training_quantisation_without_a_network_says_what_is_missing(
     train_set: WindowSet, validation_set: WindowSet, tmp_path: Path
 ) -> None:

@@ -21,7 +21,7 @@ from evbench.training.checkpoint import (
 
 def checkpoint(epoch: int) -> Checkpoint:
     weights = {"w": torch.full((2, 3), float(epoch))}
-    return Checkpoint(epoch, weights, {"state": {}, "param_groups": []}, 1, 0.5, [{"loss": 0.25}])
+    return Checkpoint(epoch, weights, {"state": {}, "param_groups": []}, 1, 0.75, 0.5, [{"loss": 0.25}])
 
 
 class Bomb:
@@ -36,7 +36,8 @@ class Bomb:
 
 def test_what_was_saved_is_read_back(tmp_path: Path) -> None:
     read = load_checkpoint(save_checkpoint(checkpoint(3), tmp_path))
-    assert (read.epoch, read.best_epoch, read.best_loss, read.history) == (3, 1, 0.5, [{"loss": 0.25}])
+    assert (read.epoch, read.best_epoch, read.best_accuracy, read.best_loss) == (3, 1, 0.75, 0.5)
+    assert read.history == [{"loss": 0.25}]
     assert torch.equal(read.weights["w"], torch.full((2, 3), 3.0))
 
 
