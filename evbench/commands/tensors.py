@@ -16,14 +16,22 @@ def tensors(
     tensor: Annotated[
         str | None, typer.Option("--tensor", metavar="NAME", help="One tensor: histogram, ranges, what they cost.")
     ] = None,
+    over_training: Annotated[
+        bool, typer.Option("--over-training", help="With --tensor: how it moved while the network was trained.")
+    ] = False,
     approach: Annotated[str, typer.Option("--approach", help="Whose model of a job.")] = "qat-int8",
     as_json: JsonOption = False,
 ) -> None:
     """Show what quantisation does to every tensor: zero share, bimodality, SQNR, clipping, scale, alarms."""
-    from evbench.jobs import output, quantisation, tensor_views
+    from evbench.jobs import movement_view, output, quantisation, tensor_views
 
     name, statistics = quantisation.statistics_of(open_workspace, model, approach)
-    if tensor is None:
+    if over_training and tensor is None:
+        raise typer.BadParameter("give the tensor with --tensor", param_hint="--over-training")
+    if tensor is not None and over_training:
+        moved = quantisation.over_training(name, statistics, tensor)
+        output.show(moved, as_json, lambda content: movement_view.movement_view(content, output.console().width))
+    elif tensor is None:
         output.show(quantisation.overview(name, statistics), as_json, tensor_views.tensors_table)
     else:
         found = quantisation.detail(name, statistics, tensor)

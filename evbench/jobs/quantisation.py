@@ -50,15 +50,7 @@ def detail(name: str, statistics: ModelStatistics, tensor: str) -> dict[str, Any
     `histogram` lists per bin that holds something its lower edge, upper edge, and share of the values that are not
     zero. Raises ModelError for a tensor that the model does not have.
     """
-    names = [known.name for known in statistics.tensors]
-    if tensor not in names:
-        near = get_close_matches(tensor, names, 1)
-        raise ModelError(
-            f"The model has no tensor {tensor!r}",
-            where=name,
-            remedy=f"Did you mean {near[0]}?" if near else "Choose one that `evbench tensors` lists",
-        )
-    chosen = statistics.tensors[names.index(tensor)]
+    chosen = _tensor_of(name, statistics, tensor)
     counts = chosen.histogram.magnitudes
     bins = np.flatnonzero(counts)
     share = counts[bins] / counts.sum() if bins.size else counts[bins]
@@ -77,6 +69,43 @@ def detail(name: str, statistics: ModelStatistics, tensor: str) -> dict[str, Any
         "scales_over_training": {"steps": scales.steps.tolist(), "scales": scales.of(tensor).tolist()},
         "alarms": [asdict(alarm) for alarm in alarms_of(statistics) if alarm.tensor == tensor],
     }
+
+
+def over_training(name: str, statistics: ModelStatistics, tensor: str) -> dict[str, Any]:
+    """The JSON of `evbench tensors --tensor NAME --over-training`: how one tensor moved while it was trained.
+
+    At n steps, looks at always the same `windows` windows of the training set: `edges` [b + 1] of bins of half an
+    octave, `shares` [n][b] of the values that are not zero, and [n] each: zero share, scale, range, and of the values
+    that are not zero those rounded to zero and those clipped. `scales_over_training` as in `detail`; alarms are those
+    about the scale's movement. Lists are empty and `total_steps` is 0 where no training with quantisation was followed
+    or the tensor has no range. Raises ModelError for a tensor that the model does not have.
+    """
+    chosen = _tensor_of(name, statistics, tensor)
+    movement, scales = statistics.movement, statistics.scales
+    looks = movement.of(chosen.name)
+    return {
+        "model": name,
+        "name": chosen.name,
+        "total_steps": movement.total_steps if looks["steps"] else 0,
+        "windows": movement.windows,
+        **looks,
+        "scales_over_training": {"steps": scales.steps.tolist(), "scales": scales.of(tensor).tolist()},
+        "alarms": [
+            asdict(alarm) for alarm in alarms_of(statistics) if alarm.tensor == tensor and alarm.kind == "oscillation"
+        ],
+    }
+
+
+def _tensor_of(name: str, statistics: ModelStatistics, tensor: str) -> TensorStatistics:
+    names = [known.name for known in statistics.tensors]
+    if tensor in names:
+        return statistics.tensors[names.index(tensor)]
+    near = get_close_matches(tensor, names, 1)
+    raise ModelError(
+        f"The model has no tensor {tensor!r}",
+        where=name,
+        remedy=f"Did you mean {near[0]}?" if near else "Choose one that `evbench tensors` lists",
+    )
 
 
 def _figures(tensor: TensorStatistics) -> dict[str, Any]:

@@ -6,12 +6,8 @@ they were before rounding; a training adds the scales it went through.
 
 from __future__ import annotations
 
-import io
-import json
-import os
-import zipfile
 from collections.abc import Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, field
 from functools import cached_property
 from pathlib import Path
 from typing import Any, Literal
@@ -19,8 +15,9 @@ from typing import Any, Literal
 import numpy as np
 from numpy.typing import NDArray
 
-from evbench.errors import ModelError
+from evbench.quantize.archive import damaged, load_archive, save_archive
 from evbench.quantize.histogram import BINS, EDGES, LogHistogram, bins_of, histogram_of
+from evbench.quantize.movement import Movement, from_archive, no_movement, to_archive
 from evbench.quantize.ranges import PERCENTILE, RULES, ema_range
 
 FILE = "statistics.npz"
@@ -28,9 +25,6 @@ FILE = "statistics.npz"
 
 SCALES_FILE = "scales.npz"
 """The file's name in the folder of a training."""
-
-VERSION = 1
-REMEDY = "Export the model again with evbench run"
 
 Kind = Literal["input", "activation", "weight"]
 
@@ -255,11 +249,14 @@ def no_scales(names: Sequence[str] = ()) -> ScaleRecord:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class ModelStatistics:
-    """A model's tensors in the order of its layers, the settings of its observers, and its scales over training."""
+    """A model's tensors in the order of its layers, the settings of its observers, and its training as tensors saw it:
+    scales at every tenth step, and some looks at everything.
+    """
 
     tensors: tuple[TensorStatistics, ...]
     settings: ObserverSettings
     scales: ScaleRecord
+    movement: Movement = field(default_factory=no_movement)
 
 
 # --- files ------------------------------------------------------------------------------------------------------------
@@ -271,7 +268,8 @@ _EXTREMES = ("zeros", "low", "high", "undefined")
 
 def save_statistics(statistics: ModelStatistics, path: Path) -> None:
     """Write everything as one .npz; `path` appears whole or not at all."""
-    arrays: dict[str, NDArray[Any]] = _scale_arrays(statistics.scales)
+    moved, looks = to_archive(statistics.movement)
+    arrays: dict[str, NDArray[Any]] = _scale_arrays(statistics.scales) | looks
     entries = []
     for number, tensor in enumerate(statistics.tensors):
         arrays |= {f"{number}.{name}": getattr(tensor, name) for name in _ARRAYS}
@@ -279,22 +277,23 @@ def save_statistics(statistics: ModelStatistics, path: Path) -> None:
         extremes = {name: getattr(tensor.histogram, name) for name in _EXTREMES}
         entries.append({**{name: getattr(tensor, name) for name in _PLAIN}, "histogram": extremes})
     about = {
-        "version": VERSION,
         "settings": asdict(statistics.settings),
         "tensors": entries,
         "followed": statistics.scales.names,
+        **moved,
     }
-    _save(path, about, arrays)
+    save_archive(path, about, arrays)
 
 
 def load_statistics(path: Path) -> ModelStatistics:
     """Read what `save_statistics` wrote. Raises ModelError when the file is missing, damaged or of another version."""
-    about, arrays = _load(path)
+    about, arrays = load_archive(path)
     try:
         tensors = tuple(_tensor(number, entry, arrays) for number, entry in enumerate(about["tensors"]))
-        return ModelStatistics(tensors, ObserverSettings(**about["settings"]), _scale_record(about, arrays))
+        settings, scales = ObserverSettings(**about["settings"]), _scale_record(about, arrays)
+        return ModelStatistics(tensors, settings, scales, from_archive(about, arrays))
     except (KeyError, TypeError, ValueError) as error:
-        raise _damaged(path, error) from None
+        raise damaged(path, error) from None
 
 
 def _tensor(number: int, entry: dict[str, Any], arrays: dict[str, NDArray[Any]]) -> TensorStatistics:
@@ -306,18 +305,18 @@ def _tensor(number: int, entry: dict[str, Any], arrays: dict[str, NDArray[Any]])
 
 def save_scales(record: ScaleRecord, path: Path) -> None:
     """Write the scales of a training as .npz; `path` appears whole or not at all."""
-    _save(path, {"version": VERSION, "followed": record.names}, _scale_arrays(record))
+    save_archive(path, {"followed": record.names}, _scale_arrays(record))
 
 
 def load_scales(path: Path) -> ScaleRecord:
     """Read what `save_scales` wrote; no steps where there is no file. Raises ModelError when it is damaged."""
     if not path.is_file():
         return no_scales()
-    about, arrays = _load(path)
+    about, arrays = load_archive(path)
     try:
         return _scale_record(about, arrays)
     except (KeyError, TypeError, ValueError) as error:
-        raise _damaged(path, error) from None
+        raise damaged(path, error) from None
 
 
 def _scale_arrays(record: ScaleRecord) -> dict[str, NDArray[Any]]:
@@ -328,34 +327,3 @@ def _scale_record(about: dict[str, Any], arrays: dict[str, NDArray[Any]]) -> Sca
     names = tuple(about["followed"])
     steps = np.asarray(arrays["followed_steps"], np.int64)
     return ScaleRecord(names, steps, np.asarray(arrays["followed_scales"], np.float64).reshape(len(steps), len(names)))
-
-
-def _save(path: Path, about: dict[str, Any], arrays: dict[str, NDArray[Any]]) -> None:
-    content = io.BytesIO()
-    np.savez_compressed(content, about=np.array(json.dumps(about)), allow_pickle=False, **arrays)
-    temporary = path.with_name(f"{path.name}.tmp")
-    temporary.write_bytes(content.getvalue())
-    os.replace(temporary, path)
-
-
-def _load(path: Path) -> tuple[dict[str, Any], dict[str, NDArray[Any]]]:
-    try:
-        with np.load(path, allow_pickle=False) as file:
-            arrays = {name: file[name] for name in file.files}
-        about = json.loads(str(arrays.pop("about")))
-        version = about["version"]
-    except FileNotFoundError:
-        raise ModelError("The model has no statistics of its tensors", where=str(path), remedy=REMEDY) from None
-    except (OSError, ValueError, KeyError, TypeError, EOFError, zipfile.BadZipFile) as error:
-        raise _damaged(path, error) from None
-    if version != VERSION:
-        raise ModelError(
-            f"The statistics were written in format {version}, this evbench reads {VERSION}",
-            where=str(path),
-            remedy=REMEDY,
-        )
-    return about, arrays
-
-
-def _damaged(path: Path, error: Exception) -> ModelError:
-    return ModelError(f"The statistics cannot be read: {error}", where=str(path), remedy=REMEDY)

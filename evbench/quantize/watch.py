@@ -48,6 +48,21 @@ def measure(prepared: PreparedProgram, batches: Iterable[Tensor]) -> tuple[Tenso
 
     Puts the program into evaluation mode: layers read what they will read on the board.
     """
+    activations = measure_activations(prepared, batches)
+    found: list[TensorStatistics] = []
+    for node in prepared.program.graph.nodes:
+        layer = layer_of(prepared.program, node)
+        if layer is not None:
+            found.append(_measure_weight(str(node.meta["layer"]), layer))
+        elif node.op == "call_module" and isinstance(
+            prepared.program.get_submodule(str(node.target)), ActivationObserver
+        ):
+            found.append(activations[_tensor_name(node.args[0])])
+    return tuple(found)
+
+
+def measure_activations(prepared: PreparedProgram, batches: Iterable[Tensor]) -> dict[str, TensorStatistics]:
+    """Statistics of the input and of all activations on `batches` of counts, by name; ends in evaluation mode."""
     prepared.eval()
     observer_name = str(prepared.settings["observer"])
     observers = observers_of(prepared)
@@ -65,17 +80,14 @@ def measure(prepared: PreparedProgram, batches: Iterable[Tensor]) -> tuple[Tenso
     finally:
         for hook in hooks:
             hook.remove()
-    found: list[TensorStatistics] = []
-    for node in prepared.program.graph.nodes:
-        layer = layer_of(prepared.program, node)
-        if layer is not None:
-            found.append(_measure_weight(str(node.meta["layer"]), layer))
-        elif node.op == "call_module":
-            module = prepared.program.get_submodule(str(node.target))
-            if isinstance(module, ActivationObserver):
-                seen = (int(module.batches), int(module.empty_batches)) if isinstance(module, RangeObserver) else (0, 0)
-                found.append(collectors[_tensor_name(node.args[0])].finish(*seen))
-    return tuple(found)
+    return {name: collectors[name].finish(*_seen(observer)) for name, observer in observers.items()}
+
+
+def _seen(observer: ActivationObserver) -> tuple[int, int]:
+    """How many batches an observer saw, and how many of them were empty."""
+    if not isinstance(observer, RangeObserver):
+        return 0, 0
+    return int(observer.batches), int(observer.empty_batches)
 
 
 def _collect(collector: Collector, _: Any, given: tuple[Tensor, ...], rounded: Tensor) -> None:

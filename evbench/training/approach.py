@@ -25,6 +25,8 @@ from evbench.graph.onnx import to_onnx
 from evbench.networks.registry import create, parameter_count
 from evbench.profiles import Recipe
 from evbench.quantize.lower import lower, lower_float
+from evbench.quantize.movement import FILE as MOVEMENT
+from evbench.quantize.movement import load_movement
 from evbench.quantize.program import convert, load_prepared, prepare, save_prepared
 from evbench.quantize.statistics import FILE as STATISTICS
 from evbench.quantize.statistics import SCALES_FILE, ModelStatistics, ObserverSettings, load_scales, save_statistics
@@ -34,8 +36,8 @@ from evbench.training.calibration import load_calibration, save_calibration
 from evbench.training.card import model_card
 from evbench.training.checkpoint import load_weights, save_weights
 from evbench.training.evaluate import Accuracy, accuracy
-from evbench.training.loop import OnMetric, compute_logits, describe, train
-from evbench.training.scales import ScaleWatch
+from evbench.training.following import Follower
+from evbench.training.loop import OnMetric, compute_logits, describe, steps_per_epoch, train
 from evbench.training.torch_setup import torch
 
 Approach = Literal["fp32-frames", "fp32-voxel", "ptq-int8", "qat-int8"]
@@ -46,6 +48,8 @@ APPROACHES: tuple[Approach, ...] = ("fp32-frames", "fp32-voxel", "ptq-int8", "qa
 WEIGHTS = "weights.safetensors"
 CALIBRATION_WINDOWS = 1024
 CALIBRATION_BATCH = 16
+LOOKED_AT = 16
+"""Windows at which a training with quantisation is looked at."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -132,6 +136,7 @@ def _train(
         save_weights(network.state_dict(), directory / WEIGHTS)
         return describe(found)
     program = prepare(network, train_set.shape, recipe.quantize)
+    steps = epochs * steps_per_epoch(train_set, settings)
     rounded_from = min(recipe.quantize.from_epoch, epochs - 1)
 
     def reached(share: float, epoch: int) -> bool:
@@ -151,7 +156,7 @@ def _train(
         on_metric,
         epochs=epochs,
         before_epoch=round_and_freeze,
-        after_step=ScaleWatch(program, directory / SCALES_FILE, on_metric),
+        after_step=Follower(program, _some_windows(train_set, LOOKED_AT), steps, directory, on_metric),
         choose_from=rounded_from,
     )
     save_prepared(program, directory / WEIGHTS)
@@ -223,11 +228,12 @@ def export_approach(
         tensors = measure(program, iter(torch.split(torch.from_numpy(calibration), CALIBRATION_BATCH)))
         quantize = recipe.quantize
         settings = ObserverSettings(quantize.averaging_constant, quantize.percentile, recipe.train.batch_size)
-        statistics = ModelStatistics(tensors, settings, load_scales(trained / SCALES_FILE))
+        scales, movement = load_scales(trained / SCALES_FILE), load_movement(trained / MOVEMENT)
+        statistics = ModelStatistics(tensors, settings, scales, movement)
         save_statistics(statistics, directory / STATISTICS)
     save_graph(graph, directory / "graph.safetensors")
     _write(to_onnx(graph).SerializeToString(), directory / "model.onnx")
-    save_check(graph, _some_windows(test_set), directory / CHECK)
+    save_check(graph, _some_windows(test_set, CHECK_WINDOWS), directory / CHECK)
     result = ApproachResult(
         approach=approach,
         network=network_name(approach, recipe),
@@ -253,9 +259,9 @@ def _fresh(approach: Approach, recipe: Recipe, windows: SparseWindows, classes: 
     return network.to(memory_format=torch.channels_last)  # type: ignore[call-overload, no-any-return]
 
 
-def _some_windows(windows: SparseWindows) -> NDArray[np.uint8]:
-    """Windows [n, C, H, W] spread evenly over a split."""
-    rows = np.unique(np.linspace(0, len(windows.labels) - 1, CHECK_WINDOWS).round().astype(np.int64))
+def _some_windows(windows: SparseWindows, count: int) -> NDArray[np.uint8]:
+    """Up to `count` windows [n, C, H, W] spread evenly over a split."""
+    rows = np.unique(np.linspace(0, len(windows.labels) - 1, count).round().astype(np.int64))
     grids = np.zeros((len(rows), int(np.prod(windows.shape))), np.uint8)
     for grid, row in zip(grids, rows, strict=True):
         part = slice(windows.offsets[row], windows.offsets[row + 1])

@@ -56,6 +56,11 @@ def learning_rate(step: int, steps: int, peak: float) -> float:
     return peak * 0.5 * (1.0 + cos(pi * (step - rise) / max(1, steps - rise)))
 
 
+def steps_per_epoch(train_set: SparseWindows, settings: TrainSettings) -> int:
+    """How many whole batches the training set makes; one where it is smaller than a batch."""
+    return len(train_set.labels) // min(settings.batch_size, len(train_set.labels))
+
+
 def evaluate(network: nn.Module, windows: SparseWindows) -> Accuracy:
     """Accuracy of `network`, put into evaluation mode, on all windows."""
     return accuracy(logits_of(network, windows), windows.labels, windows.recording)
@@ -112,7 +117,7 @@ def train(
     else:
         _go_on_from(state, network, optimizer, directory)
     batches = Batches(train_set, settings.batch_size)
-    per_epoch = len(train_set.labels) // min(settings.batch_size, len(train_set.labels))
+    per_epoch = steps_per_epoch(train_set, settings)
     for epoch in range(state.epoch, epochs):
         if before_epoch is not None:
             before_epoch(epoch)

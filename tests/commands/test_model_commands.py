@@ -123,6 +123,15 @@ def test_one_tensor_is_drawn_with_the_range_of_every_observer(evbench: Evbench) 
     refused(evbench("tensors", "--tensor", "stem"), 5, "no tensor 'stem'", "Did you mean stem.0?")
 
 
+def test_a_tensor_is_shown_over_its_training(evbench: Evbench) -> None:
+    found = evbench("tensors", "--tensor", "stem.0", "--over-training", "--json").json
+    assert len(found["scales_over_training"]["scales"]) >= 12
+    assert "stem.0 over training" in evbench("tensors", "--tensor", "stem.0", "--over-training").out
+    asked = evbench("tensors", "--over-training")
+    assert asked.code == 2
+    assert "give the tensor with --tensor" in asked.out + asked.err
+
+
 def test_tensors_of_what_is_no_model_are_refused(evbench: Evbench, tmp_path: Path) -> None:
     refused(evbench("tensors", tmp_path / "none"), 5, "is not a model folder")
     refused(evbench("tensors", tmp_path), 5, "has no statistics", "Export the model again")

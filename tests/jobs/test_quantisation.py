@@ -2,12 +2,17 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 from rich.console import Console
 
-from evbench.jobs.quantisation import axis_limits, detail, log_columns, overview, position
+from evbench.errors import ModelError
+from evbench.jobs.movement_view import NOTHING, movement_view
+from evbench.jobs.quantisation import axis_limits, detail, log_columns, over_training, overview, position
 from evbench.jobs.tensor_views import tensor_view, tensors_table
+from evbench.quantize.movement import no_movement
 from evbench.quantize.statistics import Collector, ModelStatistics, ObserverSettings, ScaleRecord
 
 RNG = np.random.default_rng(1)
@@ -69,3 +74,28 @@ def test_the_picture_marks_every_range_and_says_what_it_costs(statistics: ModelS
 
 def test_weights_show_the_range_of_every_channel(statistics: ModelStatistics) -> None:
     assert "4 channels" in drawn(tensor_view(detail("mine", statistics, "block.weight"), 100), 100)
+
+
+def test_a_tensor_over_training_shows_every_look_and_the_alarm_on_a_scale_that_does_not_settle(
+    statistics: ModelStatistics,
+) -> None:
+    block = statistics.tensors[1]
+    movement = no_movement(("block",), 40, 8).with_look(0, {"block": block}).with_look(39, {"block": block})
+    shaken = np.where(np.arange(40) % 2, 4.0, 2.0)[:, None]
+    moved = replace(statistics, movement=movement, scales=ScaleRecord(("block",), np.arange(40), shaken))
+    found = over_training("mine", moved, "block")
+    assert (found["steps"], found["total_steps"], found["windows"]) == ([0, 39], 40, 8)
+    assert found["zero_share"] == [block.zero_share] * 2
+    assert [alarm["kind"] for alarm in found["alarms"]] == ["oscillation"]
+    lines = drawn(movement_view(found, 100), 100).splitlines()
+    assert [line.split()[0] for line in lines[2:4]] == ["0", "39"]
+    assert any("does not settle" in line for line in lines)
+    assert all(line.count("┃") == 1 for line in lines[2:4])
+
+
+def test_a_model_that_no_training_was_followed_of_says_so(statistics: ModelStatistics) -> None:
+    found = over_training("mine", statistics, "block")
+    assert (found["steps"], found["shares"], found["total_steps"]) == ([], [], 0)
+    assert NOTHING in drawn(movement_view(found, 140), 140)
+    with pytest.raises(ModelError, match="Did you mean block"):
+        over_training("mine", statistics, "blok")

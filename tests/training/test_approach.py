@@ -15,6 +15,7 @@ from evbench.events.windowset import WindowSet
 from evbench.graph.execute import execute
 from evbench.graph.file import load_graph
 from evbench.profiles import DatasetSettings, NetworkSettings, QuantizeSettings, Recipe, Representation, TrainSettings
+from evbench.quantize.movement import load_movement
 from evbench.quantize.statistics import load_scales, load_statistics
 from evbench.training.approach import (
     APPROACHES,
@@ -125,8 +126,13 @@ def test_an_integer_model_has_statistics_of_every_tensor_and_its_scales_over_tra
     assert 20 < stem.sqnr < 70
     steps = len(train_set) // 16 * 6
     assert statistics.scales.steps.tolist() == ([] if approach == "ptq-int8" else list(range(0, steps, 10)))
+    looks = statistics.movement.of("stem.0")
+    assert looks["steps"] == ([] if approach == "ptq-int8" else list(range(steps)))
     if approach == "qat-int8":
         assert len(set(statistics.scales.of("stem.0").tolist())) > 1
+        assert looks["scale"][-1] == pytest.approx(statistics.scales.of("stem.0")[-1])
+        assert np.sum(looks["shares"], axis=1) == pytest.approx(1.0, abs=1e-2)
+        assert statistics.movement.windows == 16
 
 
 def test_scales_are_metrics_while_a_network_is_trained_with_quantisation(
@@ -152,6 +158,10 @@ def test_scales_are_metrics_while_a_network_is_trained_with_quantisation(
     unbroken, resumed = (load_scales(tmp_path / name / "scales.npz") for name in ("unbroken", "broken"))
     assert resumed.steps.tolist() == [0, 10, 20]
     assert np.array_equal(unbroken.scales, resumed.scales)
+    looks, again = (load_movement(tmp_path / name / "movement.npz") for name in ("unbroken", "broken"))
+    assert again.steps.tolist() == list(range(24))
+    assert np.array_equal(looks.shares, again.shares)
+    assert np.array_equal(looks.figures, again.figures)
 
 
 def test_the_graph_carries_what_the_board_session_needs(results: dict[Approach, ApproachResult]) -> None:

@@ -13,8 +13,8 @@ from evbench.profiles import Recipe
 if TYPE_CHECKING:
     from evbench.training.approach import Approach
 
-KEPT = ("weights.safetensors", "training.json", "calibration.npz", "scales.npz")
-"""What later stages read; only a training with quantisation has scales."""
+KEPT = ("weights.safetensors", "training.json", "calibration.npz", "scales.npz", "movement.npz")
+"""What later stages read; only a training with quantisation has scales and movement."""
 
 
 def run(context: Context, approach: Approach, recipe: Recipe) -> str:
