@@ -133,7 +133,7 @@ def save_png(page: Image, path: Path) -> None:
         raise EvbenchError(
             f"The picture cannot be written: {error.strerror or error}",
             where=str(path),
-            remedy="Name another file with --png",
+            remedy="Name another file, or work in a folder that can be written to",
         ) from None
 
 

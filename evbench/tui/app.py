@@ -24,6 +24,7 @@ if TYPE_CHECKING:
     from textual.command import Provider
 
     from evbench.jobs.store import Store
+    from evbench.tui.state.recordings import RecordingState
     from evbench.workspace import Workspace
 
 THEME = Theme(
@@ -53,7 +54,7 @@ _READING_TIME = 10
 
 
 class Workbench(App[None]):
-    """The application. `store` is shared by panes; `jobs` is the newest list of jobs."""
+    """The application. Panes share `store`, `jobs`, the newest list of jobs, and `recording`, the one that is open."""
 
     CSS_PATH = "app.tcss"
     TITLE = "evbench"
@@ -62,6 +63,7 @@ class Workbench(App[None]):
     COMMAND_PALETTE_DISPLAY = "^p"
 
     jobs: reactive[JobsState] = reactive(JobsState(), init=False)
+    recording: reactive[RecordingState | None] = reactive["RecordingState | None"](None, init=False)
 
     def __init__(self, workspace: Workspace, data: Path | None = None) -> None:
         super().__init__()

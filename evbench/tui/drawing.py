@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from functools import lru_cache
-from typing import Literal
 
 import numpy as np
 from numpy.typing import NDArray
@@ -14,8 +13,6 @@ from rich.style import Style
 from evbench.events.kinds import Kind
 from evbench.events.pictures import brightest, colours, resize
 from evbench.events.representations import Images
-
-View = Literal["apart", "bins", "merged"]
 
 _WIDEST_PICTURE = 96
 _COLUMN = np.array(list(" ▁▂▃▄▅▆▇█"))

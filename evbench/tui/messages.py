@@ -14,7 +14,8 @@ if TYPE_CHECKING:
     from evbench.tui.state.job import JobDetail
     from evbench.tui.state.profiles import DeviceState
     from evbench.tui.state.queue import JobsState
-    from evbench.tui.state.recordings import FolderState, RecordingState, WindowState
+    from evbench.tui.state.recordings import FolderState, RecordingState
+    from evbench.tui.state.windows import WindowState
 
 
 class Latest(Message):
@@ -65,6 +66,13 @@ class WindowDrawn(Latest):
     """One window has been turned into its representation."""
 
     window: WindowState
+
+
+@dataclass
+class PictureSaved(Message):
+    """A picture has been written."""
+
+    path: Path
 
 
 @dataclass

@@ -54,25 +54,40 @@ def shows(selector: str, words: str, *keys: str) -> Callable[[Pilot[None]], Awai
 
 @sizes
 def test_data_with_a_recording(snap_compare: Compare, workspace: Workspace, data: Path, size: tuple[int, int]) -> None:
-    ready = shows("#window-line", "window 3/8", "g", "full_stop", "full_stop")
+    ready = shows("#preview", "OFF and ON")
     assert snap_compare(Workbench(workspace, data), terminal_size=size, run_before=ready)
 
 
-def test_data_with_bins_and_polarities_apart(snap_compare: Compare, workspace: Workspace, data: Path) -> None:
-    ready = shows("#voxels", "OFF", "g", "full_stop", "v", "v")
+@sizes
+def test_voxels_with_a_recording(
+    snap_compare: Compare, workspace: Workspace, data: Path, size: tuple[int, int]
+) -> None:
+    ready = shows("#window-line", "window 3/8", "enter", "g", "full_stop", "full_stop")
+    assert snap_compare(Workbench(workspace, data), terminal_size=size, run_before=ready)
+
+
+@sizes
+def test_voxels_behind_filters_as_a_time_surface(
+    snap_compare: Compare, workspace: Workspace, data: Path, size: tuple[int, int]
+) -> None:
+    filters = ("f", "space", "down", "space", "down", "space", "escape")
+    ready = shows("#pictures", "seen at", "enter", "g", *filters, "m", "m", "m")
+    assert snap_compare(Workbench(workspace, data), terminal_size=size, run_before=ready)
+
+
+def test_voxels_enlarged_with_polarities_together(snap_compare: Compare, workspace: Workspace, data: Path) -> None:
+    ready = shows("#pictures", "0–10 ms", "enter", "g", "z", "z", "right", "v")
     assert snap_compare(Workbench(workspace, data), terminal_size=(120, 40), run_before=ready)
 
 
 @sizes
-def test_data_behind_filters_as_a_time_surface(
-    snap_compare: Compare, workspace: Workspace, data: Path, size: tuple[int, int]
-) -> None:
-    ready = shows("#voxels", "seen at", "g", "f", "space", "down", "space", "down", "space", "escape", "m", "m", "m")
-    assert snap_compare(Workbench(workspace, data), terminal_size=size, run_before=ready)
+def test_voxels_without_a_recording(snap_compare: Compare, workspace: Workspace, size: tuple[int, int]) -> None:
+    ready = shows("#no-recording", "No recording", "2")
+    assert snap_compare(Workbench(workspace), terminal_size=size, run_before=ready)
 
 
 def test_the_filters_of_a_recording(snap_compare: Compare, workspace: Workspace, data: Path) -> None:
-    ready = shows("#filter-settings", "keep_within", "g", "f", "space", "down", "down", "enter")
+    ready = shows("#filter-settings", "keep_within", "enter", "g", "f", "space", "down", "down", "enter")
     assert snap_compare(Workbench(workspace, data), terminal_size=(80, 24), run_before=ready)
 
 

@@ -1,8 +1,11 @@
-"""Where playing stands: which time of the recording is due, and what was left out to keep up."""
+"""Where playing stands: which frame is due, the time of the recording it ends at, and what was left out to keep up."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
+
+FRAMES_PER_SECOND = 25
+_FRAME_US = 1_000_000 // FRAMES_PER_SECOND
 
 
 @dataclass(slots=True)
@@ -11,13 +14,23 @@ class Playing:
 
     begin: int
     since: float
+    shown: int = 0
     left_out: int = 0
 
-    def at(self, now: float) -> int:
-        """The time of the recording that is due, microseconds."""
-        return self.begin + round((now - self.since) * 1e6)
+    def due(self, now: float) -> int:
+        """The number of the frame whose time has come."""
+        return int((now - self.since) * FRAMES_PER_SECOND + 1e-6)
+
+    def end(self, frame: int) -> int:
+        """The time of the recording at which a frame's window ends."""
+        return self.begin + frame * _FRAME_US
+
+    def show(self, frame: int) -> None:
+        """Say that a frame is shown; those since the last one are left out."""
+        self.left_out += frame - self.shown - 1
+        self.shown = frame
 
     @property
     def remark(self) -> str:
-        """What the window line says."""
-        return f"▶ real time, {self.left_out:,} windows left out" if self.left_out else "▶ real time"
+        """What the pane says."""
+        return f"▶ real time, {self.left_out:,} frames left out" if self.left_out else "▶ real time"

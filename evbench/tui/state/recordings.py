@@ -1,4 +1,4 @@
-"""What the Data pane shows: folders of recordings, one recording read whole and filtered, one of its windows."""
+"""What the Data pane shows: folders of recordings, and one recording read whole, as it is or filtered."""
 
 from __future__ import annotations
 
@@ -13,25 +13,16 @@ import numpy as np
 from numpy.typing import NDArray
 
 from evbench.errors import EvbenchError, RecordingError
-from evbench.events.kinds import Kind
 from evbench.events.stream import EventStream, SensorGeometry
 from evbench.events.suffixes import SUFFIXES
 
 if TYPE_CHECKING:
     from evbench.events.cleaning import FilterStep
-    from evbench.events.representations import Images
     from evbench.profiles import FilterSettings
-
-LENGTHS = (1_000, 2_000, 5_000, 10_000, 20_000, 50_000, 100_000, 200_000, 500_000, 1_000_000)
-"""Window lengths to choose from, microseconds."""
-
-BINS = (1, 2, 3, 4, 5, 8, 10)
-"""Numbers of time bins to choose from."""
 
 _SPANS = 400
 _DEPTH = 4
 _MOST_ENTRIES = 20_000
-_LARGEST_SIDE = 256
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,7 +46,8 @@ class RecordingState:
     """One recording, or what filters left of it; times in microseconds.
 
     geometry, stream, on (how many events are ON) and rates, [spans] events per second over equal parts of its length,
-    are those behind the filters; `recorded` is how many events there were before them, `steps` what each did.
+    are those behind the filters; `recorded` is how many events there were before them, `steps` what each did. `hot`
+    are the pixels, (x, y), that fired far more often than their neighbours, as it was recorded.
     """
 
     path: Path
@@ -69,6 +61,7 @@ class RecordingState:
     warnings: tuple[str, ...]
     rates: NDArray[np.float64]
     recorded: int
+    hot: tuple[tuple[int, int], ...] = ()
     steps: tuple[FilterStep, ...] = ()
 
     @property
@@ -89,22 +82,15 @@ class RecordingState:
         """The number of the window that holds the time `t`."""
         return max(0, min(t // duration - self.t_first // duration, self.windows(duration) - 1))
 
+    def window_start(self, number: int, duration: int) -> int:
+        """Where window `number` begins, which is brought into range."""
+        return (self.t_first // duration + max(0, min(number, self.windows(duration) - 1))) * duration
 
-@dataclass(frozen=True, slots=True, eq=False)
-class WindowState:
-    """One window of a recording as images [2, N, h, w], whose pixels are blocks of `block` x `block` of the sensor's;
-    `zero_share` of the cells at full resolution is empty."""
-
-    path: Path
-    number: int
-    windows: int
-    t0: int
-    duration: int
-    events: int
-    zero_share: float
-    block: int
-    kind: Kind
-    images: Images
+    @property
+    def busiest(self) -> int:
+        """A time at which more happens than at any other."""
+        spans = len(self.rates)
+        return self.t_first + (int(self.rates.argmax()) * self.duration // spans if spans else 0)
 
 
 def read_folder(path: Path, name: str | None = None) -> FolderState:
@@ -177,6 +163,7 @@ def _natural(path: Path) -> list[tuple[int, str]]:
 
 def read_recording(path: Path) -> RecordingState:
     """Read a recording whole. Raises RecordingError when nothing of it can be read."""
+    from evbench.events.filters import hot_pixels, list_pixels
     from evbench.events.recording import open_recording
     from evbench.events.windows import in_time_order, is_monotonic
 
@@ -203,6 +190,7 @@ def read_recording(path: Path) -> RecordingState:
         warnings,
         _rates(stream.t, first, last),
         len(stream),
+        tuple(list_pixels(hot_pixels(stream))),
     )
 
 
@@ -228,23 +216,3 @@ def _rates(t: NDArray[np.int64], first: int, last: int) -> NDArray[np.float64]:
     edges = np.linspace(first, last, _SPANS + 1)
     counts = np.diff(np.searchsorted(t, edges[:-1]), append=len(t))[:_SPANS]
     return counts * (1e6 * _SPANS / float(last - first))
-
-
-def read_window(recording: RecordingState, number: int, duration: int, bins: int, kind: Kind) -> WindowState:
-    """Window `number`, which is brought into range, in one representation. The recording must have had events."""
-    from evbench.events.representations import represent
-    from evbench.events.transforms import downsample
-
-    windows = recording.windows(duration)
-    number = max(0, min(number, windows - 1))
-    t0 = (recording.t_first // duration + number) * duration
-    begin, end = np.searchsorted(recording.stream.t, [t0, t0 + duration])
-    part = recording.stream[int(begin) : int(end)]
-    height, width = recording.geometry.height, recording.geometry.width
-    images = represent(kind, part, t0=t0, duration=duration, bins=bins)
-    zero_share = 1 - np.count_nonzero(images) / images.size
-    block = -(-max(height, width) // _LARGEST_SIDE)
-    if block > 1:
-        small = downsample(part, (-(-height // block), -(-width // block)))
-        images = represent(kind, small, t0=t0, duration=duration, bins=bins)
-    return WindowState(recording.path, number, windows, t0, duration, len(part), zero_share, block, kind, images)

@@ -10,10 +10,11 @@ from evbench.tui.state.recordings import RecordingState
 
 _DIM = "#8a93a6"
 _MOST_WARNINGS = 3
+_MOST_HOT = 4
 
 
 def summary(recording: RecordingState) -> Text:
-    """A recording in a few lines; with filters, what they left of it."""
+    """A recording in a few lines."""
     seconds = recording.duration / 1e6
     text = Text()
     text.append(f"{recording.format}", "bold")
@@ -33,6 +34,12 @@ def summary(recording: RecordingState) -> Text:
         text.append(f" OFF {numbers.percent(1 - on)}", "#648fff")
     else:
         text.append("The recording holds no events.", "#ff5c8a")
+    if recording.hot:
+        text.append(f"\n{numbers.count(len(recording.hot))} hot pixel{'s' * (len(recording.hot) != 1)}", "#fe6100")
+        places = " ".join(f"({x},{y})" for x, y in recording.hot[:_MOST_HOT])
+        text.append(f"  {places}{' …' * (len(recording.hot) > _MOST_HOT)}", _DIM)
+    elif recording.events:
+        text.append("\nno hot pixels", _DIM)
     if not recording.monotonic:
         text.append("\n⚠ timestamps run backwards; shown in time order", "#fe6100")
     for warning in recording.warnings[:_MOST_WARNINGS]:

@@ -18,11 +18,15 @@ _MOST_EXPANDED = 30
 
 
 class RecordingTree(Tree[Path], inherit_bindings=False):
-    """Folders and the recordings in them; enter opens and closes a folder, the space key is left to the pane."""
+    """Folders and the recordings in them; the space and enter keys are left to the pane."""
 
     BINDINGS = [  # noqa: RUF012
         *ScrollableContainer.BINDINGS,
-        *(binding for binding in Tree.BINDINGS if not (isinstance(binding, Binding) and binding.key == "space")),
+        *(
+            binding
+            for binding in Tree.BINDINGS
+            if not (isinstance(binding, Binding) and binding.key in ("space", "enter"))
+        ),
     ]
 
     def __init__(self, *, id: str | None = None) -> None:
@@ -47,7 +51,11 @@ class RecordingTree(Tree[Path], inherit_bindings=False):
         if not self._leaves:
             return
         files = [path for path in self._leaves if target and path.is_relative_to(target)] or self.recordings
-        node = self._leaves[files[0]]
+        self.choose(files[0])
+
+    def choose(self, path: Path) -> None:
+        """Go to a recording that is listed."""
+        node = self._leaves[path]
         above = node.parent
         while above is not None:
             above.expand()
@@ -55,6 +63,10 @@ class RecordingTree(Tree[Path], inherit_bindings=False):
         # A node can be moved to once the tree has numbered its lines, which it does when asked for the last of them.
         if self.last_line >= 0:
             self.move_cursor(node)
+
+    def is_broken(self, path: Path) -> bool:
+        """Whether a recording is known to be one that cannot be read."""
+        return path in self._broken
 
     def mark(self, path: Path, broken: bool) -> None:
         """Say of a recording whether it can be read."""

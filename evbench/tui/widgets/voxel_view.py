@@ -6,36 +6,49 @@ import numpy as np
 from numpy.typing import NDArray
 from rich.segment import Segment
 from rich.style import Style
+from textual import events
 from textual.geometry import Size
+from textual.message import Message
 from textual.reactive import reactive
 from textual.strip import Strip
 from textual.widget import Widget
 
-from evbench.events.kinds import Kind, image_labels
+from evbench.events.kinds import Kind
 from evbench.events.pictures import brightest, colours, resize
-from evbench.events.representations import Images, joined
-from evbench.tui.drawing import Layout, View, half_blocks, layout
+from evbench.tui.drawing import half_blocks
+from evbench.tui.inks import OFF, ON, QUIET
+from evbench.tui.state.windows import WindowState
+from evbench.tui.tiles import VIEWS, Scene, Tile, View, arrange, scene
 
-VIEWS: tuple[View, ...] = ("apart", "bins", "merged")
-VIEW_NAMES: dict[View, str] = {"apart": "bins × polarities", "bins": "bins", "merged": "merged"}
+_LABELS = {"": QUIET, "ON": ON, "OFF": OFF}
+_EASE = 0.25
 
 
 class VoxelView(Widget):
     """One window in half-blocks; `view` says what is drawn apart and what together."""
 
-    view: reactive[View] = reactive[View]("bins")
+    view: reactive[View] = reactive[View]("apart")
 
-    def __init__(self, *, id: str | None = None) -> None:
+    class Pointed(Message):
+        """The mouse points at a place of what is seen, (x, y) as shares of it, and asks to see it `nearer`: 1 or -1."""
+
+        def __init__(self, x: float, y: float, nearer: int) -> None:
+            super().__init__()
+            self.x, self.y, self.nearer = x, y, nearer
+
+    def __init__(self, view: View = "apart", *, id: str | None = None) -> None:
         super().__init__(id=id)
-        self._kind: Kind = "voxel"
-        self._shown: Images | None = None
-        self._duration = 0
+        self.set_reactive(VoxelView.view, view)
+        self._window: WindowState | None = None
+        self._following = False
+        self._full: dict[str, float] = {}
         self._drawn: tuple[Size, View, str] | None = None
         self._lines: list[Strip] = []
+        self._tiles: list[Tile] = []
 
-    def show(self, kind: Kind, images: Images, duration: int) -> None:
-        """Show images [2, N, H, W] of a representation of a window of `duration` microseconds."""
-        self._kind, self._shown, self._duration, self._drawn = kind, images, duration, None
+    def show(self, window: WindowState | None, *, following: bool = False) -> None:
+        """Show a window; while one follows the other the brightness eases, so that none flickers."""
+        self._window, self._drawn, self._following = window, None, following
         self.refresh()
 
     def next_view(self) -> View:
@@ -51,45 +64,72 @@ class VoxelView(Widget):
         return self._lines[y] if y < len(self._lines) else Strip.blank(self.size.width, ground)
 
     def _draw(self, ground: Style) -> list[Strip]:
-        if self._shown is None:
+        self._tiles = []
+        if self._window is None:
             return []
-        images, labels = self._images(self._shown)
-        apart = 2 if self.view == "apart" else 1 if self.view == "merged" else None
-        place = layout(len(labels), apart, (self.size.width, self.size.height), self._shown.shape[2:])
-        if place is None:
+        look = self._window.look
+        pictures = scene(self.view, look.kind, self._window.images, look.length)
+        image_h, image_w = self._window.images.shape[2:]
+        tiles = arrange(self.view, len(pictures.labels), (self.size.width, self.size.height), (image_h, image_w))
+        if not tiles:
             return [Strip([Segment("too small to draw", ground)])]
-        pictures = _paint(self._kind, images, place)
-        lines: list[Strip] = []
-        label_style = ground + Style(color="#8a93a6")
-        for row in range(place.rows):
-            tiles = range(row * place.columns, min((row + 1) * place.columns, len(labels)))
-            titles = " ".join(labels[tile][: place.width].ljust(place.width) for tile in tiles)
-            lines.append(Strip([Segment(titles, label_style)]))
-            blocks = [half_blocks(pictures[tile]) for tile in tiles]
-            for line in range(place.height // 2):
-                segments: list[Segment] = []
-                for block in blocks:
-                    segments += [*block[line], Segment(" ", ground)]
-                lines.append(Strip(segments[:-1]))
-        indent = (self.size.width - (place.columns * (place.width + 1) - 1)) // 2
-        pad = [Segment(" " * indent, ground)] if self.view == "merged" and indent > 0 else []
-        return [Strip([*pad, *strip]).adjust_cell_length(self.size.width, ground) for strip in lines]
+        self._tiles = tiles
+        cells: dict[int, list[tuple[int, int, list[Segment]]]] = {}
+        for tile, picture in zip(tiles, self._paint(look.kind, pictures, tiles), strict=True):
+            label = _shortened(pictures.labels[tile.number], tile.width)
+            style = ground + Style(color=_LABELS[pictures.polarities[tile.number]])
+            cells.setdefault(tile.line, []).append((tile.column, tile.width, [Segment(label, style)]))
+            for line, segments in enumerate(half_blocks(picture), tile.line + 1):
+                cells.setdefault(line, []).append((tile.column, tile.width, segments))
+        return [self._line(cells.get(line, []), ground) for line in range(max(cells) + 1)]
 
-    def _images(self, shown: Images) -> tuple[NDArray[np.float32], list[str]]:
-        """Values [images, 2, H, W] (the other polarity's are zero where polarities stand apart) and their labels."""
-        count = shown.shape[1]
-        labels = image_labels(self._kind, self._duration, count)
-        if self.view == "merged":
-            return joined(self._kind, shown)[None], [f"{count} bins, OFF and ON" if count > 1 else labels[0]]
-        values = shown.astype(np.float32)
-        if self.view == "bins":
-            return values.swapaxes(0, 1), labels
-        images = np.zeros((2 * count, 2, *shown.shape[2:]), np.float32)
-        images[:count, 1], images[count:, 0] = values[1], values[0]
-        return images, [f"ON {label}" for label in labels] + [f"OFF {label}" for label in labels]
+    def _paint(self, kind: Kind, pictures: Scene, tiles: list[Tile]) -> list[NDArray[np.uint8]]:
+        """RGB [height, width, 3] of every tile. Those of one polarity share a scale of brightness, and so do others."""
+        small = [resize(kind, pictures.values[tile.number], tile.width, tile.height) for tile in tiles]
+        for group in ({"ON", "OFF"}, {""}):
+            mine = [
+                image for tile, image in zip(tiles, small, strict=True) if pictures.polarities[tile.number] in group
+            ]
+            if mine:
+                full = brightest(kind, np.stack(mine))
+                for polarity in group:
+                    before = self._full.get(polarity, full) if self._following else full
+                    self._full[polarity] = before + _EASE * (full - before) if self._following else full
+        return [
+            colours(image[0], image[1], self._full[pictures.polarities[tile.number]])
+            for tile, image in zip(tiles, small, strict=True)
+        ]
+
+    def _line(self, parts: list[tuple[int, int, list[Segment]]], ground: Style) -> Strip:
+        segments: list[Segment] = []
+        at = 0
+        for column, width, drawn in sorted(parts, key=lambda part: part[0]):
+            segments += [Segment(" " * (column - at), ground), *drawn]
+            at = column + width
+        return Strip(segments).adjust_cell_length(self.size.width, ground)
+
+    # --- the mouse ----------------------------------------------------------------------------------------------------
+
+    def on_click(self, event: events.Click) -> None:
+        self._point(event, 1)
+
+    def on_mouse_scroll_up(self, event: events.MouseScrollUp) -> None:
+        self._point(event, 1)
+
+    def on_mouse_scroll_down(self, event: events.MouseScrollDown) -> None:
+        self._point(event, -1)
+
+    def _point(self, event: events.MouseEvent, nearer: int) -> None:
+        for tile in self._tiles:
+            if tile.holds(event.x, event.y):
+                x = (event.x - tile.column + 0.5) / tile.width
+                y = 2 * (event.y - tile.line - 0.5) / tile.height
+                self.post_message(self.Pointed(x, y, nearer))
+                event.stop()
 
 
-def _paint(kind: Kind, images: NDArray[np.float32], place: Layout) -> NDArray[np.uint8]:
-    """RGB [images, height, width, 3] of values [images, 2, H, W], one brightness scale for all."""
-    small = resize(kind, images, place.width, place.height)
-    return colours(small[:, 0], small[:, 1], brightest(kind, small))
+def _shortened(label: str, width: int) -> str:
+    """A label of `width` cells, without its unit where that has no room."""
+    if len(label) > width:
+        label = label.removesuffix(" ms")
+    return label[:width].ljust(width)
