@@ -23,6 +23,7 @@ from evbench.commands.shared import (
     open_workspace,
     options,
 )
+from evbench.commands.studies import study
 from evbench.commands.tensors import tensors
 from evbench.errors import EvbenchError
 
@@ -199,6 +200,7 @@ app.command()(export)
 app.command()(recordings.voxel)
 app.command()(tensors)
 app.command()(sensitivity)
+app.command()(study)
 
 
 # --- around it --------------------------------------------------------------------------------------------------------

@@ -18,6 +18,8 @@ from evbench.resources import resource
 
 _M = TypeVar("_M", bound=BaseModel)
 
+_KEY = r"""(?:"[^"]*"|'[^']*'|[\w\-]+)"""
+
 
 def load_profile(
     model: type[_M], what: str, folder: str, name_or_path: str | Path, overrides: Mapping[str, str] | None = None
@@ -153,12 +155,17 @@ def _line_of(text: str, keys: list[str]) -> int | None:
     found, depth = None, 0
     for number, line in enumerate(text.splitlines(), start=1):
         if header := re.match(r"\s*\[+\s*([^\]]+?)\s*\]+", line):
-            table = [part.strip().strip("\"'") for part in header[1].split(".")]
+            table = _parts(header[1])
             here = table
-        elif assignment := re.match(r"\s*([\w.\-\"']+)\s*=", line):
-            here = table + [part.strip("\"'") for part in assignment[1].split(".")]
+        elif assignment := re.match(rf"\s*({_KEY}(?:\s*\.\s*{_KEY})*)\s*=", line):
+            here = table + _parts(assignment[1])
         else:
             continue
         if len(here) > depth and keys[: len(here)] == here:
             found, depth = number, len(here)
     return found
+
+
+def _parts(dotted: str) -> list[str]:
+    """The keys of a dotted one, in which quoted keys may hold dots."""
+    return [key.strip("\"'") for key in re.findall(_KEY, dotted)]

@@ -24,6 +24,18 @@ ModelArgument = Annotated[
 ]
 RecordingArgument = Annotated[Path, typer.Argument(help="A recording in any format.")]
 JobArgument = Annotated[int, typer.Argument(metavar="JOB", help="The job's number.")]
+RecipeArgument = Annotated[str, typer.Argument(metavar="RECIPE", help="A bundled recipe's name or a .toml file.")]
+SetOption = Annotated[
+    list[str] | None, typer.Option("--set", metavar="KEY=VALUE", help="A setting, such as train.epochs=2.")
+]
+
+
+def settings_of(pairs: list[str] | None) -> dict[str, str]:
+    """Settings by key from what stands behind every `--set`."""
+    for pair in pairs or []:
+        if "=" not in pair:
+            raise typer.BadParameter(f"{pair!r} has no '='; write --set train.epochs=2")
+    return dict(pair.split("=", 1) for pair in pairs or [])
 
 
 @dataclass(slots=True)

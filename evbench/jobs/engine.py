@@ -37,8 +37,8 @@ def submit_run(
     profile = load_board(board or loaded.board)
     settings: dict[str, Any] = {
         "recipe": loaded.model_dump(mode="json"),
-        "data": str(_existing(data)) if data else None,
-        "board": _portable(board or loaded.board, profile.id),
+        "data": str(existing(data)) if data else None,
+        "board": portable(board or loaded.board, profile.id),
     }
     workspace.require_space()
     return Store(workspace).add_job("run", loaded.id, settings)
@@ -52,9 +52,9 @@ def submit_profile(
 
     profile = load_board(board or "virtual-h743")
     settings = {
-        "model": str(_existing(model)) if model else None,
-        "board": _portable(board or "virtual-h743", profile.id),
-        "recording": str(_existing(recording)) if recording else None,
+        "model": str(existing(model)) if model else None,
+        "board": portable(board or "virtual-h743", profile.id),
+        "recording": str(existing(recording)) if recording else None,
     }
     workspace.require_space()
     return Store(workspace).add_job("profile", label(model), settings)
@@ -158,14 +158,16 @@ def log(workspace: Workspace, job_id: int) -> str:
         return path.read_text(errors="replace") if path.exists() else ""
 
 
-def _existing(path: Path) -> Path:
+def existing(path: Path) -> Path:
+    """An absolute path that a job in another process finds. Raises RecordingError where there is nothing."""
     absolute = path.expanduser().absolute()
     if not absolute.exists():
         raise RecordingError(f"{path} does not exist", where=str(absolute), remedy="Check the path")
     return absolute
 
 
-def _portable(asked: str, profile_id: str) -> str:
+def portable(asked: str, profile_id: str) -> str:
+    """How a job elsewhere finds the board profile `asked` for: by its absolute path, or as the bundled `profile_id`."""
     return str(Path(asked).absolute()) if os.sep in asked or asked.endswith(".toml") else profile_id
 
 

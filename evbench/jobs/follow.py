@@ -29,7 +29,7 @@ class Follower:
 
     def __call__(self, job: JobRow) -> None:
         stages = self._store.stages(job.id)
-        self._validations(job.id)
+        self._validations(job.id, {stage.approach for stage in stages if stage.name == "quantise"})
         for stage in stages:
             key = (stage.name, stage.approach)
             if stage.state in ("done", "reused", "failed") and key not in self._ended:
@@ -41,13 +41,15 @@ class Follower:
         else:
             self._show(f"job {job.id} {job.state}")
 
-    def _validations(self, job_id: int) -> None:
+    def _validations(self, job_id: int, calibrated: set[str]) -> None:
         for row in self._store.metrics(job_id, after=self._last_metric):
             self._last_metric = row.id
             approach, _, metric = row.name.partition("/")
-            if metric == "validation_accuracy" and approach != "ptq-int8":
+            if metric == "validation_accuracy" and approach not in calibrated:
                 epoch = len(self._store.metrics(job_id, name=row.name))
-                self._print(f"{'train ' + approach:{_NAME_WIDTH}}epoch {epoch}: validation {100 * row.value:.1f} %")
+                self._print(
+                    f"{'train ' + approach:{_NAME_WIDTH - 1}} epoch {epoch}: validation {100 * row.value:.1f} %"
+                )
 
 
 def follow(workspace: Workspace, job_id: int, console: Console) -> JobRow:
@@ -72,7 +74,7 @@ def _moving(status: Status) -> Callable[[str], None]:
 
 
 def _name(stage: StageRow) -> str:
-    return f"{stage.name + ' ' + stage.approach:{_NAME_WIDTH}}"
+    return f"{stage.name + ' ' + stage.approach:{_NAME_WIDTH - 1}} "
 
 
 def _ended_line(stage: StageRow) -> str:

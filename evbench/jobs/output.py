@@ -100,6 +100,12 @@ def show_result(store: Store, job: JobRow, as_json: bool) -> None:
 
         show(job.result or {}, as_json, sensitivity_table)
         return
+    if job.kind == "study":
+        from evbench.jobs.studies import job as studies
+        from evbench.jobs.studies.tables import study_table
+
+        show(studies.result_of(job), as_json, study_table)
+        return
     if job.kind != "run":
         show(job.result or {}, as_json, display.layers_table)
         return

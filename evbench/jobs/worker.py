@@ -70,6 +70,10 @@ def _perform(workspace: Workspace, store: Store, job: JobRow) -> dict[str, Any]:
         from evbench.jobs.sensitivity import run_job as measure_sensitivity
 
         return measure_sensitivity(workspace, store, job)
+    if job.kind == "study":
+        from evbench.jobs.studies.job import run_job as run_study
+
+        return run_study(workspace, store, job)
     raise EvbenchError(f"This evbench knows no jobs of the kind {job.kind}", remedy="Use the evbench that queued it")
 
 
