@@ -224,7 +224,8 @@ class QuantizeSettings(Model):
     Training with quantisation rounds from epoch `from_epoch` on. From the first epoch that begins after the part
     `freeze_ranges` of training the observers' ranges stay as they are, and after `freeze_norm` batch norm is folded
     into the weights with the statistics it has, so that training sees what the board computes; 1 leaves either free.
-    Neither happens before one epoch was rounded. `per_channel_head` gives each logit's weights a scale of their own.
+    Neither happens before one epoch was rounded. `weights` says whether every output channel of a convolution has a
+    weight scale of its own or all share one; `per_channel_head` gives each logit's weights a scale of their own.
     """
 
     method: Literal["qat", "ptq"] = "qat"
@@ -236,6 +237,7 @@ class QuantizeSettings(Model):
     percentile: float = Field(default=99.99, gt=50, le=100)
     freeze_ranges: float = Field(default=0.75, gt=0, le=1)
     freeze_norm: float = Field(default=0.75, gt=0, le=1)
+    weights: Literal["per-channel", "per-tensor"] = "per-channel"
     per_channel_head: bool = False
 
 

@@ -53,17 +53,24 @@ _WORDS: dict[Any, str] = {
 """What operations without weights are called in the names of layers."""
 
 
-def capture(network: nn.Module, example_shape: Sequence[int], *, per_channel_head: bool = False) -> GraphModule:
+def capture(
+    network: nn.Module,
+    example_shape: Sequence[int],
+    *,
+    per_channel: bool = True,
+    per_channel_head: bool = False,
+) -> GraphModule:
     """Export a copy of `network` for inputs [N, *example_shape] and bring it into the room's form.
 
-    `per_channel_head` gives the weights of linear layers one scale per output instead of one for the tensor. Raises
+    `per_channel` gives the weights of convolutions, and `per_channel_head` those of linear layers, one scale per output
+    instead of one for the tensor. Raises
     ModelError when the network cannot be exported, or names the first operator without a counterpart, its layer and
     what to use instead.
     """
     graph_module = export_program(network, tuple(example_shape))
     _drop_guards(graph_module)
     _make_functional(graph_module)
-    _absorb_weights(graph_module, per_channel_head)
+    _absorb_weights(graph_module, per_channel, per_channel_head)
     _move_relu_to_its_producer(graph_module)
     _name_layers(graph_module)
     for node in graph_module.graph.nodes:
@@ -119,7 +126,7 @@ def _make_functional(graph_module: GraphModule) -> None:
                 user.replace_input_with(changed, node)
 
 
-def _absorb_weights(graph_module: GraphModule, per_channel_head: bool) -> None:
+def _absorb_weights(graph_module: GraphModule, per_channel: bool, per_channel_head: bool) -> None:
     graph = graph_module.graph
     for node in list(graph.nodes):
         if node.op != "call_function" or (node.target not in CONVOLUTION and node.target != LINEAR):
@@ -137,7 +144,7 @@ def _absorb_weights(graph_module: GraphModule, per_channel_head: bool) -> None:
             norm = None
             if user is not None and user.target == BATCH_NORM:
                 last, norm = user, _batch_norm(graph_module, user)
-            layer = _convolution(graph_module, node, norm, name)
+            layer = _convolution(graph_module, node, norm, name, per_channel)
         if isinstance(dict(graph_module.named_modules()).get(name), WeightedLayer):
             raise refuse("A layer with weights is used twice", name, "give every use a layer of its own")
         _replace_submodule(graph_module, name, layer)
@@ -153,7 +160,9 @@ def _absorb_weights(graph_module: GraphModule, per_channel_head: bool) -> None:
             graph.erase_node(node)
 
 
-def _convolution(graph_module: GraphModule, node: Node, norm: nn.BatchNorm2d | None, name: str) -> ConvLayer:
+def _convolution(
+    graph_module: GraphModule, node: Node, norm: nn.BatchNorm2d | None, name: str, per_channel: bool
+) -> ConvLayer:
     arguments = arguments_of(node, stride=(1, 1), padding=(0, 0), dilation=(1, 1), groups=1)
     weight = constant(graph_module, node.args[1])
     kernel = tuple(weight.shape[2:])
@@ -166,6 +175,7 @@ def _convolution(graph_module: GraphModule, node: Node, norm: nn.BatchNorm2d | N
         stride=pair(arguments["stride"]),
         padding=_padding(cast(Node, node.args[0]), arguments["padding"], kernel),
         groups=int(arguments["groups"]),
+        per_channel=per_channel,
     )
 
 

@@ -89,18 +89,23 @@ class WeightedLayer(ABC, nn.Module):
         return (bias - self.norm.running_mean) * self._norm_factor() + self.norm.bias
 
     def weight_scale(self) -> Tensor:
-        """Scale of the unscaled weights, float32: [O] per channel, [1] per tensor."""
+        """Scale of the unscaled weights of every output channel, float32 [O].
+
+        Per tensor it is the folded weights that share one scale: on the unscaled ones it is as much coarser as batch
+        norm makes a channel smaller.
+        """
         weight = self.weight.detach()
-        largest = weight.abs().reshape(weight.shape[0], -1).amax(1) if self.per_channel else weight.abs().amax()[None]
+        largest = weight.abs().reshape(weight.shape[0], -1).amax(1)
+        if not self.per_channel:
+            factor = self._norm_factor().detach().abs()
+            largest = (largest * factor).amax() / factor.clamp(min=_SMALLEST_WEIGHT_SCALE)
         return (largest / WEIGHT_MAX).clamp(min=_SMALLEST_WEIGHT_SCALE)
 
     def rounded_weight(self) -> Tensor:
         """The unscaled weights on their grid; gradients pass straight through."""
         scale = self.weight_scale()
-        if self.per_channel:
-            zero = torch.zeros_like(scale, dtype=torch.int32)
-            return torch.fake_quantize_per_channel_affine(self.weight, scale, zero, 0, -WEIGHT_MAX, WEIGHT_MAX)
-        return torch.fake_quantize_per_tensor_affine(self.weight, float(scale), 0, -WEIGHT_MAX, WEIGHT_MAX)
+        zero = torch.zeros_like(scale, dtype=torch.int32)
+        return torch.fake_quantize_per_channel_affine(self.weight, scale, zero, 0, -WEIGHT_MAX, WEIGHT_MAX)
 
     @torch.no_grad()
     def integer(self) -> IntegerParameters:
@@ -110,14 +115,13 @@ class WeightedLayer(ABC, nn.Module):
         a channel gets the finest grid on which its bias stays below 2^22, and its weights are rounded to that.
         """
         weight, factor, bias = self.weight, self._norm_factor(), self._folded_bias()
-        channels = weight.shape[0]
-        grid = self.weight_scale().expand(channels)
+        grid = self.weight_scale()
         integers = (weight * (1.0 / _per_channel(grid, weight))).round().clamp(-WEIGHT_MAX, WEIGHT_MAX)
         s_in = self.input_scale()
         exact = grid * factor.abs()
         needed = (bias.abs() / (s_in * _BIAS_LIMIT)).clamp(min=_SMALLEST_WEIGHT_SCALE)
         if not self.per_channel:
-            needed = needed.amax().expand(channels)
+            exact, needed = exact.amax().expand_as(grid), needed.amax().expand_as(grid)
         scale = torch.maximum(exact, needed)
         coarser = torch.where(exact < scale, exact / scale, torch.ones_like(scale)) * torch.where(factor < 0, -1.0, 1.0)
         integers = (integers * _per_channel(coarser, weight)).round()
@@ -157,8 +161,9 @@ class ConvLayer(WeightedLayer):
         stride: tuple[int, int],
         padding: tuple[int, int, int, int],
         groups: int,
+        per_channel: bool = True,
     ) -> None:
-        super().__init__(weight, bias, norm, per_channel=True)
+        super().__init__(weight, bias, norm, per_channel)
         self.stride, self.padding, self.groups = stride, padding, groups
 
     def apply_weights(self, x: Tensor, weight: Tensor, bias: Tensor | None) -> Tensor:

@@ -24,7 +24,7 @@ from evbench.quantize.observers import ActivationObserver, RangeObserver
 from evbench.quantize.pt2e import convert_pt2e, prepare_qat_pt2e, quiet
 from evbench.quantize.quantizer import CortexM7Quantizer
 
-_SETTINGS = {"observer", "averaging_constant", "percentile", "per_channel_head"}
+_SETTINGS = {"observer", "averaging_constant", "percentile", "weights", "per_channel_head"}
 
 
 class PreparedProgram(nn.Module):
@@ -106,7 +106,8 @@ def prepare(
     """
     settings = settings or QuantizeSettings()
     chosen = {"example_shape": list(example_shape), **settings.model_dump(include=_SETTINGS)}
-    captured = capture(network, example_shape, per_channel_head=settings.per_channel_head)
+    per_channel = settings.weights == "per-channel"
+    captured = capture(network, example_shape, per_channel=per_channel, per_channel_head=settings.per_channel_head)
     with quiet():
         prepared = prepare_qat_pt2e(captured, CortexM7Quantizer(settings))
     return PreparedProgram(prepared, chosen)
@@ -160,7 +161,8 @@ def load_prepared(network: nn.Module, path: Path) -> PreparedProgram:
             settings = json.loads((file.metadata() or {})["prepared"])
             state = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
         shape = [int(size) for size in settings["example_shape"]]
-        chosen = QuantizeSettings(**{name: settings[name] for name in _SETTINGS})
+        # A setting that is younger than the file had its default then.
+        chosen = QuantizeSettings(**{name: settings[name] for name in _SETTINGS & settings.keys()})
     except FileNotFoundError:
         raise ModelError("There is no trained program", where=str(path), remedy="Train the network first") from None
     except (SafetensorError, KeyError, ValueError, TypeError, OSError) as error:

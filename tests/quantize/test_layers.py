@@ -9,7 +9,9 @@ from torch import nn
 from evbench.quantize.layers import ConvLayer, LinearLayer
 
 
-def layer(norm: nn.BatchNorm2d | None, *, bias: bool = True, scale_in: float = 0.03) -> ConvLayer:
+def layer(
+    norm: nn.BatchNorm2d | None, *, bias: bool = True, scale_in: float = 0.03, per_channel: bool = True
+) -> ConvLayer:
     torch.manual_seed(2)
     made = ConvLayer(
         torch.randn(5, 3, 3, 3) * torch.tensor([1.0, 0.1, 3.0, 1e-3, 7.0]).reshape(5, 1, 1, 1),
@@ -18,6 +20,7 @@ def layer(norm: nn.BatchNorm2d | None, *, bias: bool = True, scale_in: float = 0
         stride=(1, 1),
         padding=(1, 1, 1, 1),
         groups=1,
+        per_channel=per_channel,
     )
     made.input_scale = lambda: torch.tensor(scale_in)
     return made
@@ -49,6 +52,28 @@ def test_batch_norm_folds_into_integers_that_stay_close_to_the_float_layer() -> 
     x = torch.randn(2, 3, 6, 6)
     conv.eval().fake_quantize = False
     torch.testing.assert_close(conv(x), nn.functional.conv2d(x, weight, bias, 1, 1), atol=1e-4, rtol=1e-4)
+
+
+def test_per_tensor_all_folded_weights_of_a_convolution_lie_on_one_grid() -> None:
+    norm = batch_norm()
+    conv = layer(norm, per_channel=False)
+    weight, _ = conv.folded()
+    constants = conv.integer()
+    assert len(set(constants.scale.tolist())) == 1
+    assert float(constants.scale[0]) == pytest.approx(float(weight.abs().max()) / 127)
+    assert int(constants.weight.abs().max()) == 127
+    assert ((constants.real_weight() - weight).abs() <= constants.scale[0] * 0.501).all()
+    factor = (norm.weight / torch.sqrt(norm.running_var + norm.eps)).reshape(-1, 1, 1, 1)
+    torch.testing.assert_close(conv.rounded_weight() * factor, constants.real_weight(), atol=1e-6, rtol=1e-5)
+
+
+def test_per_tensor_a_channel_that_batch_norm_switches_off_is_zero() -> None:
+    norm = batch_norm()
+    with torch.no_grad():
+        norm.weight[1] = 0.0
+    conv = layer(norm, per_channel=False)
+    assert int(conv.integer().weight[1].abs().max()) == 0
+    assert torch.isfinite(conv.train()(torch.randn(2, 3, 6, 6))).all()
 
 
 def test_biases_lie_on_the_int32_grid_of_their_accumulator_in_evaluation_and_training() -> None:

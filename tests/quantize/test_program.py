@@ -173,6 +173,19 @@ def test_the_head_has_one_weight_scale_unless_asked_for_one_per_class() -> None:
         assert len(set(head.weight_scale.tolist())) == scales
 
 
+def test_convolutions_have_one_weight_scale_per_channel_unless_asked_for_one_per_tensor(tmp_path: Path) -> None:
+    for weights, several in (("per-channel", True), ("per-tensor", False)):
+        torch.manual_seed(8)
+        settings = QuantizeSettings.model_validate({"weights": weights})
+        save_prepared(prepare(Separable(), SHAPE, settings).calibrate([counts()]), tmp_path / "p.safetensors")
+        prepared = load_prepared(Separable(), tmp_path / "p.safetensors")
+        batch = counts()
+        assert torch.equal(convert(prepared)(batch), prepared.eval()(batch))
+        convolutions = [op for op in lower(convert(prepared), "n").operators if isinstance(op, Conv2d)]
+        assert convolutions
+        assert all((len(set(op.weight_scale.tolist())) > 1) == several for op in convolutions)
+
+
 @pytest.mark.parametrize("observer", ["minmax", "mse", "percentile", "nonzero-percentile", "zero-aware", "kl"])
 def test_every_observer_of_a_recipe_calibrates_trains_and_reads_back(observer: str, tmp_path: Path) -> None:
     torch.manual_seed(9)
