@@ -23,9 +23,9 @@ PARTS = {  # kernels that other kernels call
     "ev_grouped_s16s8": ("ev_multiply_pairs_s16",),
     "ev_grouped_u8s8": ("ev_multiply_pairs",),
     "ev_grouped_s8s8": ("ev_multiply_pairs",),
-    "ev_sparse_conv2d_u8s8": ("ev_multiply_pairs", *_SITES),
-    "ev_sparse_conv2d_s8s8": ("ev_multiply_pairs", *_SITES),
-    "ev_nonzero_conv2d_u8s8": ("ev_multiply_pairs", "ev_nonzero_site", *_SITES),
+    "ev_sparse_conv2d_u8s8": ("ev_conv2d_u8s8", "ev_multiply_pairs", *_SITES),
+    "ev_sparse_conv2d_s8s8": ("ev_conv2d_s8s8", "ev_multiply_pairs", *_SITES),
+    "ev_nonzero_conv2d_u8s8": ("ev_conv2d_u8s8", "ev_multiply_pairs", "ev_nonzero_site", *_SITES),
     "ev_sparse_depthwise_u8s8": _SITES,
     "ev_sparse_depthwise_s8s8": _SITES,
 }

@@ -1,7 +1,8 @@
 """Layers that skip what saw no event: which of a network's layers do, and how they are called.
 
 firmware/kernels/ev_sites.h describes the kernels. A layer can skip when its inputs' activity is known, which begins at
-the network's input and ends at the first layer that computes everything.
+the network's input and ends at the first layer that cannot skip. Whether it does is decided window by window: where
+nearly all sites are active, kernels that skip compute all of them as the others do.
 """
 
 from __future__ import annotations
@@ -18,8 +19,8 @@ from evbench.graph.background import Background, backgrounds
 from evbench.graph.model import Conv2d, DType, IntegerGraph, Operator
 
 WORTH_SITES = 0.95
-"""A layer skips sites when no more than this are active: finding them and copying the background cost a few hundredths
-of computing everything."""
+"""Skipping begins where no more than this share of the sites is active at the median: finding them costs a few
+hundredths of computing everything. Kernels hold to the same limit (EV_WORTH_SKIPPING in ev_sites.h) on every window."""
 
 WORTH_TAPS = 0.3
 """A layer skips zeros when no more than this of what it reads is not zero: such a tap costs twice one of a dense layer,
@@ -103,7 +104,7 @@ def _choose(
         what = "sites without events and zeros in the others" if nonzero else "sites without events"
         return Choice(operator.name, True, f"skips {what}; no activity was recorded when the model was made", nonzero)
     seen = f"at the median of {windows} calibration windows {100 * measured.sites:.0f} % of its sites are active"
-    if measured.sites > WORTH_SITES:
+    if on_counts and measured.sites > WORTH_SITES:
         return Choice(operator.name, False, f"computes everything: {seen}")
     seen += f", and {100 * measured.nonzero:.0f} % of what those read is not zero"
     if measured.nonzero <= WORTH_TAPS and nonzero_words(graph, operator) > 0:

@@ -208,4 +208,18 @@ static void row_3x3(const ev_conv2d_s8 *layer, ev_depthwise_rows *shared, const 
     }
 }
 
+static inline void all_rows(const ev_conv2d_s8 *layer, const EV_INPUT *input, uint8_t *output) {
+    const ev_window *window = &layer->window;
+    if (is_fast(window)) {
+        ev_depthwise_rows shared = rows_of(layer);
+        for (int32_t y = 0; y < window->out_h; y++) {
+            row_3x3(layer, &shared, (const uint8_t *)input, y, 0, window->out_w, output);
+        }
+    } else {
+        for (int32_t y = 0; y < window->out_h; y++) {
+            any_row(layer, input, y, 0, window->out_w, output);
+        }
+    }
+}
+
 #endif

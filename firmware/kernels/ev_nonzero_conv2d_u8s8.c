@@ -1,7 +1,7 @@
 /* 2-D convolution of unsigned 8-bit activations with signed 8-bit weights: of the active sites the taps that are not zero.
  *
- * A tap that is not zero costs a little more than in a dense kernel, so sites full of them are computed in pairs as
- * ev_sparse_conv2d_u8s8 does. Which way is taken follows the sites seen so far: the cost is never much above that of the
+ * A tap that is not zero costs a little more than in a dense kernel, so sites full of them are computed as
+ * ev_sparse_conv2d_u8s8 does it. Which way is taken follows the sites seen so far: the cost is never much above that of the
  * dense way, whatever comes. */
 #define EV_INPUT uint8_t
 #define EV_WIDEN_INPUT ev_widen_pixel_u8
@@ -118,7 +118,7 @@ void ev_nonzero_conv2d_u8s8(const ev_nonzero_conv2d_s8 *sparse, const uint8_t *i
     site.low = layer->out.low;
     site.high = layer->out.high;
     site.plain = site.zero == 0 && site.low == 0 && site.high == UINT8_MAX;
-    ev_spread_sites(window, sparse->sites.in, sparse->sites.out);
+    const int32_t active = ev_spread_sites(window, sparse->sites.in, sparse->sites.out);
     ev_fill_background(&sparse->sites.background, sparse->sites.out, output);
     ev_walk walk = ev_walk_over(sparse->sites.out);
     int more = ev_walk_on(&walk);
@@ -130,7 +130,11 @@ void ev_nonzero_conv2d_u8s8(const ev_nonzero_conv2d_s8 *sparse, const uint8_t *i
         const tap_list list = taps_of(window, input, walk.y, walk.x, taps);
         saved += all * WORTH_PERCENT / 100 - (int32_t)(list.next - taps);
         if (saved < 0) {
-            compute_pairs(layer, input, &walk, output);
+            if (ev_nearly_all(sparse->sites.out, active)) {
+                ev_conv2d_u8s8(layer, input, output);
+            } else {
+                compute_pairs(layer, input, &walk, output);
+            }
             return;
         }
         site.offset = 128 * list.total;

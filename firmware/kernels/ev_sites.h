@@ -9,6 +9,7 @@
 #include "ev_kernels.h"
 
 enum { EV_SITES_WORDS = 32 }; /* of the widest row */
+enum { EV_WORTH_SKIPPING = 20 }; /* convolutions skip when one of so many sites is not active */
 
 /* bits: [height][words], column x is bit x % 32 of word x / 32; bits behind the last column are clear. */
 typedef struct ev_sites {
@@ -39,8 +40,8 @@ typedef struct {
 /* Marks the pixels [channel] of `image` that hold anything but zeros. */
 void ev_find_sites(const uint8_t *image, int32_t channels, const ev_sites *sites);
 
-/* Marks the outputs of a sliding window that see an active input. */
-void ev_spread_sites(const ev_window *window, const ev_sites *in, const ev_sites *out);
+/* Marks the outputs of a sliding window that see an active input; returns how many they are. */
+int32_t ev_spread_sites(const ev_window *window, const ev_sites *in, const ev_sites *out);
 
 /* Copies the background to all sites that are not active. */
 void ev_fill_background(const ev_background *background, const ev_sites *sites, uint8_t *output);
@@ -55,6 +56,12 @@ void ev_sparse_depthwise_s8s8(const ev_sparse_conv2d_s8 *layer, const int8_t *in
 /* All outputs of one site, from a list of its taps; see ev_nonzero.h. */
 struct ev_nonzero;
 void ev_nonzero_site(const struct ev_nonzero *site);
+
+/* Whether so many of the sites are active that computing all costs less than going from one active site to the next. */
+static inline int ev_nearly_all(const ev_sites *sites, int32_t active) {
+    const int32_t all = sites->height * sites->width;
+    return (all - active) * EV_WORTH_SKIPPING < all;
+}
 
 static inline void ev_mark_site(const ev_sites *sites, uint32_t y, uint32_t x) {
     sites->bits[y * (uint32_t)sites->words + x / 32u] |= 1u << x % 32u;

@@ -5,9 +5,13 @@
 
 void EV_KERNEL(const ev_sparse_conv2d_s8 *sparse, const EV_INPUT *input, uint8_t *output) {
     const ev_conv2d_s8 *layer = sparse->layer;
+    const int32_t active = ev_spread_sites(&layer->window, sparse->in, sparse->out);
+    if (ev_nearly_all(sparse->out, active)) {
+        all_rows(layer, input, output);
+        return;
+    }
     const int fast = is_fast(&layer->window);
     ev_depthwise_rows shared = {.patch = 0};
-    ev_spread_sites(&layer->window, sparse->in, sparse->out);
     ev_fill_background(&sparse->background, sparse->out, output);
     ev_runs runs = ev_runs_over(sparse->out);
     int more = ev_runs_on(&runs);

@@ -78,10 +78,19 @@ static uint32_t join_rows(const ev_sites *in, int32_t first, int32_t last, uint3
     return any;
 }
 
-static void copy(const uint32_t *from, uint32_t *to, int32_t n) {
+static inline int32_t count(uint32_t bits) {
+    bits -= bits >> 1 & 0x55555555u;
+    bits = (bits & 0x33333333u) + (bits >> 2 & 0x33333333u);
+    return (int32_t)(((bits + (bits >> 4)) & 0x0F0F0F0Fu) * 0x01010101u >> 24);
+}
+
+static int32_t copy(const uint32_t *from, uint32_t *to, int32_t n) {
+    int32_t active = 0;
     for (int32_t i = 0; i < n; i++) {
         to[i] = from[i];
+        active += count(from[i]);
     }
+    return active;
 }
 
 static int is_pointwise(const ev_window *window) {
@@ -90,22 +99,61 @@ static int is_pointwise(const ev_window *window) {
            window->in_w == window->out_w;
 }
 
-void ev_spread_sites(const ev_window *window, const ev_sites *in, const ev_sites *out) {
+/* All outputs of a row of at most 32 sites, of which there are at most 32. */
+static inline uint32_t outputs_of_word(const ev_window *window, uint32_t row) {
+    const uint64_t bits = (uint64_t)row << window->pad_left;
+    const int32_t stride = window->stride_w;
+    uint64_t any = bits;
+    for (int32_t k = 1; k < window->kernel_w; k++) {
+        any |= bits >> k;
+    }
+    if (stride == 1) {
+        return (uint32_t)any;
+    }
+    if (stride == 2) {
+        return thin((uint32_t)any) | thin((uint32_t)(any >> 32)) << 16;
+    }
+    uint32_t out = 0;
+    for (uint32_t bit = 1; any != 0; bit <<= 1, any >>= stride) {
+        out |= (any & 1u) != 0 ? bit : 0;
+    }
+    return out;
+}
+
+static int32_t spread_words(const ev_window *window, const ev_sites *in, const ev_sites *out) {
+    const uint32_t inside = ~0u >> (32 - out->width);
+    int32_t active = 0, top = -window->pad_top;
+    for (int32_t y = 0; y < out->height; y++, top += window->stride_h) {
+        uint32_t row = 0;
+        for (int32_t i = largest(top, 0); i < smallest(top + window->kernel_h, in->height); i++) {
+            row |= in->bits[i];
+        }
+        row = outputs_of_word(window, row) & inside;
+        out->bits[y] = row;
+        active += count(row);
+    }
+    return active;
+}
+
+int32_t ev_spread_sites(const ev_window *window, const ev_sites *in, const ev_sites *out) {
     if (is_pointwise(window)) {
-        copy(in->bits, out->bits, in->height * in->words);
-        return;
+        return copy(in->bits, out->bits, in->height * in->words);
+    }
+    if (in->words == 1 && out->words == 1 && window->pad_left <= 32 && largest(window->kernel_w, window->stride_w) <= 32) {
+        return spread_words(window, in, out);
     }
     const uint32_t behind = (uint32_t)out->width % 32u;
+    int32_t active = 0;
     for (int32_t y = 0; y < out->height; y++) {
         uint32_t row[EV_SITES_WORDS], *to = out->bits + y * out->words;
         const int32_t top = y * window->stride_h - window->pad_top;
         const uint32_t any =
             join_rows(in, largest(top, 0), smallest(top + window->kernel_h, in->height), row);
         for (int32_t i = 0; i < out->words; i++) {
-            to[i] = any != 0 ? outputs_of(window, row, in->words, i) : 0;
-        }
-        if (behind != 0) {
-            to[out->words - 1] &= (1u << behind) - 1u;
+            const uint32_t last = i == out->words - 1 && behind != 0 ? (1u << behind) - 1u : ~0u;
+            to[i] = any != 0 ? outputs_of(window, row, in->words, i) & last : 0;
+            active += count(to[i]);
         }
     }
+    return active;
 }

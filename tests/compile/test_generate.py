@@ -42,7 +42,14 @@ def test_only_the_kernels_that_are_needed_are_named(small_graph: IntegerGraph) -
     generated = generate(small_graph, separate_memory(small_graph))
     called = {"ev_avgpool_u8", "ev_sparse_conv2d_u8s8", "ev_sparse_depthwise_u8s8", "ev_linear_u8s8_f32"}
     called |= {"ev_nonzero_conv2d_u8s8"}
-    parts = {"ev_multiply_pairs", "ev_nonzero_site", "ev_find_sites", "ev_spread_sites", "ev_fill_background"}
+    parts = {
+        "ev_conv2d_u8s8",
+        "ev_multiply_pairs",
+        "ev_nonzero_site",
+        "ev_find_sites",
+        "ev_spread_sites",
+        "ev_fill_background",
+    }
     assert generated.kernels == tuple(sorted(called | parts))
 
 

@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 from numpy.typing import NDArray
 
 from evbench.compile.host import EVENT, HostModel
-from evbench.compile.sparse import WORTH_TAPS, choose
+from evbench.compile.sparse import WORTH_SITES, WORTH_TAPS, choose
 from evbench.graph.activity import measure_activity, with_activity
 from evbench.graph.execute import execute
 from evbench.graph.model import IntegerGraph
@@ -120,12 +120,28 @@ def test_networks_whose_later_layers_compute_everything(make: object, tmp_path: 
     assert_equal(model, sparse_windows(6, 3, graph.tensors["input"].shape))
 
 
-def test_layers_that_calibration_finds_full_compute_everything() -> None:
+def test_networks_whose_windows_are_full_compute_everything() -> None:
     graph = random_graph(11, size=SHAPE[1:], bins=2, width=4, classes=5)
     full = np.ones((2, *SHAPE), np.uint8)
     choices = choose(with_activity(graph, full)).choices
     assert not any(choice.skips for choice in choices)
     assert "at the median of 2 calibration windows 100 % of its sites are active" in choices[0].reason
+
+
+def test_layers_that_most_windows_fill_still_skip_what_a_quiet_one_leaves(tmp_path: Path) -> None:
+    graph = random_graph(11, size=SHAPE[1:], bins=2, width=4, classes=5)
+    busy = np.zeros((2, *SHAPE), np.uint8)
+    busy[:, 0, ::9, ::9] = 1
+    recorded = with_activity(graph, busy)
+    measured = measure_activity(graph, busy)
+    choices = {choice.layer: choice for choice in choose(recorded).choices}
+    full = [name for name, layer in measured.items() if layer.sites > WORTH_SITES]
+    assert len(full) > 2
+    for name in full:
+        assert choices[name].skips
+    quiet = np.zeros((2, *SHAPE), np.uint8)
+    quiet[1, 0, 3, 5] = 7
+    assert_equal(HostModel(recorded, tmp_path), np.concatenate([quiet, busy, quiet]))
 
 
 def test_zeros_are_skipped_where_calibration_finds_many() -> None:

@@ -39,7 +39,7 @@ def test_every_kernel_compiles_for_the_board_without_a_warning(toolchain: Toolch
 
 def test_a_kernels_file_has_the_name_of_its_function() -> None:
     headers = ("ev_kernels.h", "ev_sites.h")
-    declarations = re.compile(r"^void (ev_\w+)\(", re.MULTILINE)
+    declarations = re.compile(r"^(?:void|int32_t) (ev_\w+)\(", re.MULTILINE)
     declared = {name for header in headers for name in declarations.findall((INCLUDES[0] / header).read_text())}
     assert declared == {path.stem for path in INCLUDES[0].glob("*.c")}
 

@@ -12,12 +12,12 @@ from hypothesis import strategies as st
 from numpy.typing import NDArray
 
 from evbench.graph.background import classify, spread
-from evbench.graph.model import Conv2d, DType, Tensor
-from tests.firmware.draws import EIGHT_BIT, convolutions, random_values, reference
+from evbench.graph.model import Conv2d, DType, MaxPool2d, Tensor
+from tests.firmware.draws import EIGHT_BIT, convolutions, output_sides, random_values, reference
 from tests.firmware.layers import Caller, Sites, SparseBackground, pack_sites
 
 MANY = settings(max_examples=120, deadline=None)
-SHARES = st.sampled_from([0.0, 0.05, 0.3, 1.0])
+SHARES = st.sampled_from([0.0, 0.05, 0.3, 0.97, 1.0])
 
 
 def sites_over(bits: NDArray[np.uint32], width: int) -> Sites:
@@ -125,3 +125,35 @@ def test_the_background_goes_to_all_sites_that_are_not_active(
         ctypes.byref(background), ctypes.byref(sites_over(bits, width)), ctypes.c_void_p(found.ctypes.data)
     )
     np.testing.assert_array_equal(found, np.where(active[..., None], 255, rows[classes]))
+
+
+@st.composite
+def sliding_windows(draw: st.DrawFn) -> tuple[Caller, MaxPool2d]:
+    """A window over a map of any size, alone: nothing runs it."""
+    kernel = (draw(st.integers(1, 5)), draw(st.integers(1, 6)))
+    padding = tuple(draw(st.integers(0, kernel[side % 2] - 1)) for side in range(4))
+    height = draw(st.integers(max(1, kernel[0] - padding[0] - padding[2]), 8))
+    width = draw(st.sampled_from([1, 5, 16, 31, 32, 33, 64, 70]))
+    shape = (1, height, max(width, kernel[1] - padding[1] - padding[3]))
+    stride = (draw(st.integers(1, 4)), draw(st.integers(1, 5)))
+    pool = MaxPool2d("pool", ("input",), "output", kernel, stride, padding)  # type: ignore[arg-type]
+    sides = output_sides(shape, kernel, stride, padding)  # type: ignore[arg-type]
+    tensors = Tensor("input", shape, DType.U8), Tensor("output", (1, *sides), DType.U8)
+    return Caller(None, pool, [tensors[0]], tensors[1]), pool  # type: ignore[arg-type]
+
+
+@MANY
+@given(case=sliding_windows(), share=SHARES, seed=st.integers(0, 2**32 - 1))
+def test_every_output_that_sees_an_active_site_is_marked_and_counted(
+    kernels: ctypes.CDLL, case: tuple[Caller, MaxPool2d], share: float, seed: int
+) -> None:
+    caller, pool = case
+    rng = np.random.default_rng(seed)
+    active = rng.random(caller.sources[0].shape[1:]) < share
+    given_sites, _ = caller.sites(active)
+    marked, bits = caller.sites(rng.random(caller.output.shape[1:]) < 0.5)
+    window = caller.window(pool.kernel, pool.stride, pool.padding)
+    count = kernels.ev_spread_sites(ctypes.byref(window), ctypes.byref(given_sites), ctypes.byref(marked))
+    seen = spread(caller.graph, pool, [active[None]])[0]
+    np.testing.assert_array_equal(bits, pack_sites(seen))
+    assert count == seen.sum()
