@@ -82,12 +82,15 @@ _KEY_NAMES = {
 }
 
 _APP_ACTIONS: tuple[Action, ...] = (
-    *(Action("app", pane.key, f"show_pane('{pane.id}')", pane.title, f"{pane.sentence}.", False) for pane in PANES),
     Action(
         "app", "f5", "profile", "Profile", "Build, flash and profile the chosen model on the chosen board.", True, "F5"
     ),
     Action("app", "question_mark", "help", "Help", "Show what every key of this pane does.", True, "?"),
+    Action("app", "ctrl+t", "next_theme", "Colours", "Change the colours: dark, light, high contrast.", False),
+    Action("app", "ctrl+s", "save", "Save", "Save this screen as PNG and SVG in the current folder.", False),
+    Action("app", "ctrl+y", "copy", "Copy", "Copy the text of this pane to the clipboard of the terminal.", False),
     Action("app", "q", "quit", "Quit", "Leave the workbench; jobs go on running."),
+    *(Action("app", pane.key, f"show_pane('{pane.id}')", pane.title, f"{pane.sentence}.", False) for pane in PANES),
 )
 
 

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -11,36 +12,25 @@ from textual import on, work
 from textual.app import App, ComposeResult, SystemCommand
 from textual.reactive import reactive
 from textual.screen import Screen
-from textual.theme import Theme
 from textual.widgets import ContentSwitcher, Footer
 
 from evbench.tui.actions import PANES, Action, bindings, pane_entry
-from evbench.tui.messages import JobsRead, Refused, Visit
+from evbench.tui.messages import JobsRead, PictureSaved, Refused, Visit
 from evbench.tui.panes.base import TROUBLE, Pane
+from evbench.tui.preferences import Preferences, preferences_file, read_preferences, write_preferences
+from evbench.tui.saving import save_screen, screen_lines, text_within
 from evbench.tui.state.queue import JobsState, read_jobs
+from evbench.tui.themes import DARK, THEMES, TRANSLATIONS, Inks
 from evbench.tui.widgets.pane_bar import PaneBar
 
 if TYPE_CHECKING:
     from textual.command import Provider
+    from textual.filter import LineFilter
+    from textual.strip import Strip
 
     from evbench.jobs.store import Store
     from evbench.tui.state.recordings import RecordingState
     from evbench.workspace import Workspace
-
-THEME = Theme(
-    name="evbench",
-    primary="#648fff",
-    secondary="#785ef0",
-    accent="#ffb000",
-    warning="#fe6100",
-    error="#ff5c8a",
-    success="#4fc08d",
-    foreground="#c6ccd8",
-    background="#0f1117",
-    surface="#0f1117",
-    panel="#1a1e29",
-    dark=True,
-)
 
 
 def _action_commands() -> type[Provider]:
@@ -54,7 +44,10 @@ _READING_TIME = 10
 
 
 class Workbench(App[None]):
-    """The application. Panes share `store`, `jobs`, the newest list of jobs, and `recording`, the one that is open."""
+    """The application. Panes share `store`, `jobs`, the newest list of jobs, and `recording`, the one that is open.
+
+    Without a file of `preferences` nothing is remembered and no tour is offered.
+    """
 
     CSS_PATH = "app.tcss"
     TITLE = "evbench"
@@ -65,8 +58,13 @@ class Workbench(App[None]):
     jobs: reactive[JobsState] = reactive(JobsState(), init=False)
     recording: reactive[RecordingState | None] = reactive["RecordingState | None"](None, init=False)
 
-    def __init__(self, workspace: Workspace, data: Path | None = None) -> None:
+    def __init__(self, workspace: Workspace, data: Path | None = None, preferences: Path | None = None) -> None:
+        self._inks = Inks(DARK.name)
         super().__init__()
+        for theme in THEMES:
+            self.register_theme(theme)
+        self._preferences_file = preferences
+        self._preferences = read_preferences(preferences) if preferences else Preferences()
         self.HORIZONTAL_BREAKPOINTS = [(0, "-narrow"), (110, "-wide")]
         self.VERTICAL_BREAKPOINTS = [(0, "-short"), (34, "-tall")]
         self.workspace = workspace
@@ -89,8 +87,7 @@ class Workbench(App[None]):
         yield Footer(compact=True)
 
     def on_mount(self) -> None:
-        self.register_theme(THEME)
-        self.theme = "evbench"
+        self.theme = self._preferences.theme if self._preferences.theme in TRANSLATIONS else DARK.name
         self.call_after_refresh(self.action_show_pane, "data")
         self.call_after_refresh(self.read_jobs)
         self.set_interval(_EVERY, self._poll)
@@ -143,8 +140,55 @@ class Workbench(App[None]):
         self.push_screen(HelpDialog(pane_entry(self.pane.id or "").id))
 
     def get_system_commands(self, screen: Screen[object]) -> Iterable[SystemCommand]:
-        yield SystemCommand("Theme", "Change the colours.", self.action_change_theme)
-        yield SystemCommand("Save screenshot", "Save this screen as an SVG picture.", self.deliver_screenshot)
+        """None: the registry's actions are all there is."""
+        return ()
+
+    # --- themes -------------------------------------------------------------------------------------------------------
+
+    def watch_theme(self, name: str) -> None:
+        self._inks = Inks(name)
+
+    def get_line_filters(self) -> Sequence[LineFilter]:
+        return [*([self._inks] if self._inks.enabled else []), *super().get_line_filters()]
+
+    def action_next_theme(self) -> None:
+        names = [theme.name for theme in THEMES]
+        self.theme = names[(names.index(self.theme) + 1) % len(names)]
+        self.remember(replace(self._preferences, theme=self.theme))
+        self.notify(f"{self.theme.capitalize()} colours", timeout=2)
+
+    @work(thread=True, exclusive=True, group="preferences", description="remember")
+    def remember(self, preferences: Preferences) -> None:
+        self._preferences = preferences
+        if self._preferences_file is not None:
+            try:
+                write_preferences(preferences, self._preferences_file)
+            except TROUBLE as error:
+                self.post_message(Refused(str(error)))
+
+    # --- what is taken away -------------------------------------------------------------------------------------------
+
+    def action_save(self) -> None:
+        self.save(screen_lines(self.screen), f"evbench-{self.pane.id}")
+
+    @work(thread=True, group="save", description="save")
+    def save(self, lines: list[Strip], name: str) -> None:
+        try:
+            png, svg = save_screen(lines, name, Path.cwd())
+        except TROUBLE as error:
+            self.post_message(Refused(str(error)))
+        else:
+            self.post_message(PictureSaved(png, (svg,)))
+
+    @on(PictureSaved)
+    def _say_where(self, message: PictureSaved) -> None:
+        others = "".join(f" and {path.name}" for path in message.others)
+        self.notify(f"{message.path}{others}", title="picture saved", timeout=_READING_TIME)
+
+    def action_copy(self) -> None:
+        text = text_within(screen_lines(self.screen), self.pane.region)
+        self.copy_to_clipboard(text)
+        self.notify(f"{len(text.splitlines())} lines of this pane are in the clipboard.")
 
     # --- what all panes look at ---------------------------------------------------------------------------------------
 
@@ -184,4 +228,4 @@ class Workbench(App[None]):
 
 def run(workspace: Workspace, data: Path | None = None) -> None:
     """Open the workbench on a workspace; `data` is a recording or a folder of recordings to list. Returns on quit."""
-    Workbench(workspace, Path(os.path.abspath(data)) if data else None).run()
+    Workbench(workspace, Path(os.path.abspath(data)) if data else None, preferences_file()).run()

@@ -165,7 +165,7 @@ class HelpDialog(ModalScreen[None]):
         entry = pane_entry(self._pane)
         with VerticalScroll(classes="dialog") as box:
             box.border_title = f"{entry.title}: {entry.sentence}"
-            box.border_subtitle = "esc close"
+            box.border_subtitle = "↑↓ scroll · esc close"
             yield Static(_keys(self._pane))
             yield Static(Text("\neverywhere", "#8a93a6"))
             yield Static(_keys("app"))

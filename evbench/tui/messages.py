@@ -70,9 +70,10 @@ class WindowDrawn(Latest):
 
 @dataclass
 class PictureSaved(Message):
-    """A picture has been written."""
+    """A picture has been written, and the same one in other formats beside it."""
 
     path: Path
+    others: tuple[Path, ...] = ()
 
 
 @dataclass

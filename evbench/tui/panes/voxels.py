@@ -321,7 +321,3 @@ class VoxelsPane(Pane):
             self.refuse(error)
         else:
             self.post_message(PictureSaved(path))
-
-    @on(PictureSaved)
-    def _say_where(self, message: PictureSaved) -> None:
-        self.app.notify(str(message.path), title="picture saved")
