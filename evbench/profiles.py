@@ -240,6 +240,11 @@ class QuantizeSettings(Model):
     weights: Literal["per-channel", "per-tensor"] = "per-channel"
     per_channel_head: bool = False
 
+    @property
+    def late(self) -> bool:
+        """Whether training with quantisation takes over from a float training at epoch `from_epoch`."""
+        return self.method == "qat" and self.from_epoch > 0
+
 
 class TrainSettings(Model):
     """The training loop. `frames_epochs` shortens the frame baseline's training; `seed` fixes every random choice."""

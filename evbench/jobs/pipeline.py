@@ -43,7 +43,7 @@ def plan(recipe: Recipe, board: BoardProfile, data: Path | None) -> list[Stage]:
     windows = dataset_stage(recipe, data)
     trained: dict[Approach, Stage] = {}
     for approach in chosen:
-        base = base_of(approach)
+        base = base_of(approach, recipe)
         trained[approach] = train_stage(
             approach, recipe, approach, windows=windows.key, base=trained[base].key if base else None
         )

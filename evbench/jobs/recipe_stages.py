@@ -33,9 +33,10 @@ def kind_of(approach: Approach) -> dataset.Kind:
     return "frame" if approach == "fp32-frames" else "voxel"
 
 
-def base_of(approach: Approach) -> Approach | None:
-    """Whose finished training the approach starts from."""
-    return "fp32-voxel" if approach == "ptq-int8" else None
+def base_of(approach: Approach, recipe: Recipe) -> Approach | None:
+    """Whose training the approach starts from: from its end to be calibrated, or from where rounding begins."""
+    starts_there = approach == "ptq-int8" or (approach == "qat-int8" and recipe.quantize.late)
+    return "fp32-voxel" if starts_there else None
 
 
 def dataset_stage(recipe: Recipe, data: Path | None, label: str = "") -> Stage:
@@ -66,8 +67,10 @@ def train_stage(approach: Approach, recipe: Recipe, label: str, *, windows: str,
     }
     if approach.endswith("int8"):
         settings["quantize"] = recipe.quantize.model_dump(mode="json", exclude={"method"})
+    elif approach == "fp32-voxel" and recipe.quantize.late:
+        settings["kept_for_rounding"] = recipe.quantize.from_epoch
     return Stage(
-        "quantise" if base else "train",
+        "quantise" if approach == "ptq-int8" else "train",
         label,
         partial(train.run, approach=approach, recipe=recipe),
         settings=settings,

@@ -99,10 +99,10 @@ def no_movement(names: Sequence[str] = (), total_steps: int = 0, windows: int = 
     )
 
 
-def is_a_look(step: int, total_steps: int) -> bool:
-    """Whether a look is taken after `step` of `total_steps`: at every 48th part of training, and at its end."""
-    every = max(1, -(-total_steps // LOOKS))
-    return step % every == 0 or step == total_steps - 1
+def is_a_look(step: int, steps: range) -> bool:
+    """Whether a look is taken after `step` of `steps`: about `LOOKS` times, evenly, from the first to the last."""
+    every = max(1, -(-len(steps) // LOOKS))
+    return (step - steps.start) % every == 0 or step == steps[-1]
 
 
 def save_movement(movement: Movement, path: Path) -> None:

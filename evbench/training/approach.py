@@ -46,6 +46,9 @@ APPROACHES: tuple[Approach, ...] = ("fp32-frames", "fp32-voxel", "ptq-int8", "qa
 """In the order of a report's rows."""
 
 WEIGHTS = "weights.safetensors"
+UNROUNDED = "unrounded.safetensors"
+"""The weights of a float training at the epoch at which training with quantisation takes over."""
+
 CALIBRATION_WINDOWS = 1024
 CALIBRATION_BATCH = 16
 LOOKED_AT = 16
@@ -84,9 +87,9 @@ def network_name(approach: Approach, recipe: Recipe) -> str:
     return recipe.network.frames if approach == "fp32-frames" else recipe.network.name
 
 
-def needs_base(approach: Approach) -> bool:
-    """Whether `train_approach` starts from a finished fp32-voxel training."""
-    return approach == "ptq-int8"
+def needs_base(approach: Approach, recipe: Recipe) -> bool:
+    """Whether the approach starts from the recipe's fp32-voxel training: from its end, or where rounding begins."""
+    return approach == "ptq-int8" or (approach == "qat-int8" and recipe.quantize.late)
 
 
 def train_approach(
@@ -102,14 +105,17 @@ def train_approach(
 ) -> dict[str, Any]:
     """Trains, or for ptq-int8 calibrates, and writes weights, `training.json` and some windows into `directory`.
 
-    `base` is the directory of the recipe's fp32-voxel training, needed by ptq-int8 alone. An interrupted training goes
-    on from the last epoch in `directory/checkpoints`. Returns what `training.json` holds: the chosen epoch, its
-    figures on validation, one entry per epoch and the seconds taken. Raises ModelError when the network cannot be
-    made or quantised.
+    `base` is the directory of the recipe's fp32-voxel training. ptq-int8 starts from its result; qat-int8 with
+    `quantize.from_epoch` above 0 from what it had learned by then, since that far both are the same. An interrupted
+    training goes on from the last epoch in `directory/checkpoints`. Returns what `training.json` holds: the chosen
+    epoch, its figures on validation, one entry per epoch of its own and the seconds these took. Raises ModelError
+    when the network cannot be made or quantised.
     """
     directory.mkdir(parents=True, exist_ok=True)
     if approach == "ptq-int8":
         record = _calibrate(recipe, train_set, validation_set, classes, directory, base, on_metric)
+    elif approach == "qat-int8":
+        record = _train_rounded(recipe, train_set, validation_set, classes, directory, base, on_metric)
     else:
         record = _train(approach, recipe, train_set, validation_set, classes, directory, on_metric)
     save_calibration(train_set, recipe.train.seed, directory)
@@ -130,37 +136,71 @@ def _train(
     settings = recipe.train
     network = _fresh(approach, recipe, train_set, classes)
     epochs = (settings.frames_epochs if approach == "fp32-frames" else None) or settings.epochs
-    checkpoints = directory / "checkpoints"
-    if approach != "qat-int8":
-        found = train(network, train_set, validation_set, settings, checkpoints, on_metric, epochs=epochs)
-        save_weights(network.state_dict(), directory / WEIGHTS)
-        return describe(found)
+
+    def keep_for_rounding(epoch: int) -> None:
+        if approach == "fp32-voxel" and recipe.quantize.late and epoch == recipe.quantize.from_epoch:
+            save_weights(network.state_dict(), directory / UNROUNDED)
+
+    found = train(
+        network,
+        train_set,
+        validation_set,
+        settings,
+        directory / "checkpoints",
+        on_metric,
+        epochs=epochs,
+        before_epoch=keep_for_rounding,
+    )
+    save_weights(network.state_dict(), directory / WEIGHTS)
+    return describe(found)
+
+
+def _train_rounded(
+    recipe: Recipe,
+    train_set: SparseWindows,
+    validation_set: SparseWindows,
+    classes: tuple[str, ...],
+    directory: Path,
+    base: Path | None,
+    on_metric: OnMetric,
+) -> dict[str, Any]:
+    settings, epochs, rounded_from = recipe.train, recipe.train.epochs, recipe.quantize.from_epoch
+    network = _fresh("qat-int8", recipe, train_set, classes)
+    if recipe.quantize.late:
+        network.load_state_dict(load_weights(_needed(base, recipe) / UNROUNDED))
     program = prepare(network, train_set.shape, recipe.quantize)
-    steps = epochs * steps_per_epoch(train_set, settings)
-    rounded_from = min(recipe.quantize.from_epoch, epochs - 1)
+    per_epoch = steps_per_epoch(train_set, settings)
+    steps = range(rounded_from * per_epoch, epochs * per_epoch)
 
-    def reached(share: float, epoch: int) -> bool:
-        return epoch >= share * epochs and epoch > rounded_from
-
-    def round_and_freeze(epoch: int) -> None:
-        program.fake_quantize(epoch >= rounded_from)
-        settings = recipe.quantize
-        program.freeze(ranges=reached(settings.freeze_ranges, epoch), norm=reached(settings.freeze_norm, epoch))
+    def freeze(epoch: int) -> None:
+        chosen, later = recipe.quantize, epoch > rounded_from
+        program.freeze(
+            ranges=later and epoch >= chosen.freeze_ranges * epochs, norm=later and epoch >= chosen.freeze_norm * epochs
+        )
 
     found = train(
         program,
         train_set,
         validation_set,
         settings,
-        checkpoints,
+        directory / "checkpoints",
         on_metric,
-        epochs=epochs,
-        before_epoch=round_and_freeze,
+        before_epoch=freeze,
         after_step=Follower(program, _some_windows(train_set, LOOKED_AT), steps, directory, on_metric),
-        choose_from=rounded_from,
+        first_epoch=rounded_from,
     )
     save_prepared(program, directory / WEIGHTS)
     return describe(found)
+
+
+def _needed(base: Path | None, recipe: Recipe) -> Path:
+    if base is None:
+        raise ModelError(
+            "Quantisation has no network to start from",
+            where=f"recipe {recipe.id}",
+            remedy="Train fp32-voxel first and pass its directory",
+        )
+    return base
 
 
 def _calibrate(
@@ -172,12 +212,7 @@ def _calibrate(
     base: Path | None,
     on_metric: OnMetric,
 ) -> dict[str, Any]:
-    if base is None:
-        raise ModelError(
-            "Post-training quantisation has no network to start from",
-            where=f"recipe {recipe.id}",
-            remedy="Train fp32-voxel first and pass its directory",
-        )
+    base = _needed(base, recipe)
     network = _fresh("ptq-int8", recipe, train_set, classes)
     network.load_state_dict(load_weights(base / WEIGHTS))
     program = prepare(network, train_set.shape, recipe.quantize)

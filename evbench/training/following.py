@@ -19,7 +19,7 @@ EVERY = 10
 
 
 class Follower:
-    """Called after every step of `total_steps`; looks at `windows`, uint8 [n, C, H, W], some fifty times in a training.
+    """Called after every one of `steps`; looks at `windows`, uint8 [n, C, H, W], some fifty times in a training.
 
     Records the scales at every tenth step as metrics `scale/<tensor>` and in a file of `directory`, the looks in
     another. Files are written at once: a training that is stopped and resumed records what an unbroken one does.
@@ -29,18 +29,18 @@ class Follower:
         self,
         program: PreparedProgram,
         windows: NDArray[np.uint8],
-        total_steps: int,
+        steps: range,
         directory: Path,
         on_metric: OnMetric,
     ) -> None:
         self._program, self._windows, self._on_metric = program, torch.from_numpy(windows), on_metric
-        self._total_steps = total_steps
+        self._steps = steps
         self._scales_file, self._movement_file = directory / SCALES_FILE, directory / FILE
         names = tuple(scales_of(program))
         scales, movement = load_scales(self._scales_file), load_movement(self._movement_file)
         self._scales = scales if scales.names == names else no_scales(names)
-        same = (movement.names, movement.total_steps) == (names, total_steps)
-        self._movement = movement if same else no_movement(names, total_steps, len(windows))
+        same = (movement.names, movement.total_steps) == (names, steps.stop)
+        self._movement = movement if same else no_movement(names, steps.stop, len(windows))
 
     def __call__(self, step: int) -> None:
         if step % EVERY == 0:
@@ -49,7 +49,7 @@ class Follower:
                 self._on_metric(f"scale/{name}", step, scale)
             self._scales = self._scales.with_step(step, list(scales.values()))
             save_scales(self._scales, self._scales_file)
-        if is_a_look(step, self._total_steps):
+        if is_a_look(step, self._steps):
             tensors = measure_activations(self._program, [self._windows])
             self._program.train()
             self._movement = self._movement.with_look(step, tensors)

@@ -95,7 +95,7 @@ def train(
     epochs: int | None = None,
     before_epoch: Callable[[int], None] | None = None,
     after_step: Callable[[int], None] | None = None,
-    choose_from: int = 0,
+    first_epoch: int = 0,
 ) -> Trained:
     """Trains `network` in place and leaves it with the weights of the epoch that did best on validation.
 
@@ -103,7 +103,8 @@ def train(
     of a network that has grown sure of itself rises while it still answers better. Goes on from the newest checkpoint
     of `directory`; the outcome is bit for bit that of an unbroken run with as many threads. `epochs` replaces the
     settings' number; `before_epoch` is called with the number of each epoch and `after_step` with that of each step,
-    counted from 0; epochs before `choose_from` are no candidates for the choice.
+    counted from 0. A network that has the epochs before
+    `first_epoch` behind it goes on there, with an optimiser that knows nothing of them.
     Metrics: loss and learning_rate per step; validation_accuracy and validation_loss per epoch. Raises ModelError when
     the loss is no longer finite or a checkpoint belongs to another network.
     """
@@ -113,7 +114,7 @@ def train(
     chosen = directory / "weights.safetensors"
     state = latest_checkpoint(directory)
     if state is None:
-        state = Checkpoint(0, {}, {}, 0, 0.0, float("inf"))
+        state = Checkpoint(first_epoch, {}, {}, 0, 0.0, float("inf"))
     else:
         _go_on_from(state, network, optimizer, directory)
     batches = Batches(train_set, settings.batch_size)
@@ -130,7 +131,7 @@ def train(
         on_metric("validation_loss", step, found.loss)
         figures = {"loss": loss, "validation_loss": found.loss, "validation_accuracy": found.window.value}
         rank, best = (found.window.value, -found.loss), (state.best_accuracy, -state.best_loss)
-        improved = epoch >= choose_from and rank >= best
+        improved = rank >= best
         if improved:
             directory.mkdir(parents=True, exist_ok=True)
             save_weights(network.state_dict(), chosen)

@@ -291,6 +291,19 @@ def test_a_setting_of_quantisation_leaves_the_float_stages_alone(folder: Path) -
     assert not {"train qat-int8", "quantise ptq-int8", "report"} & same
 
 
+def test_late_quantisation_reads_what_the_float_training_kept_for_it(folder: Path) -> None:
+    board = load_board("virtual-h743")
+    read, digests = [], []
+    for overrides in ({}, {"quantize.from_epoch": "1"}):
+        stages = {
+            stage.key: stage for stage in plan(load_recipe(folder / "tiny.toml", overrides), board, folder / "data")
+        }
+        read.append(set(stages["train qat-int8"].inputs.values()))
+        digests.append(stages["train fp32-voxel"].digest({"dataset": "0"}))
+    assert read == [{"dataset"}, {"dataset", "train fp32-voxel"}]
+    assert digests[0] != digests[1]
+
+
 def test_a_recipe_that_only_calibrates_has_three_rows(folder: Path) -> None:
     recipe = load_recipe(folder / "tiny.toml", {"quantize.method": "ptq"})
     keys = [stage.key for stage in plan(recipe, load_board("virtual-h743"), folder / "data")]

@@ -68,7 +68,7 @@ def results(
     root = tmp_path_factory.mktemp("approaches")
     found: dict[Approach, ApproachResult] = {}
     for approach in APPROACHES:
-        base = root / "fp32-voxel" / "trained" if needs_base(approach) else None
+        base = root / "fp32-voxel" / "trained" if needs_base(approach, RECIPE) else None
         trained = root / approach / "trained"
         train_approach(approach, RECIPE, train_set, validation_set, CLASSES, trained, ignore, base=base)
         found[approach] = export_approach(approach, RECIPE, trained, test_set, CLASSES, root / approach / "model")
@@ -185,11 +185,26 @@ def test_training_again_in_a_finished_directory_gives_the_same_weights(
     assert second["history"] == first["history"]
 
 
-def test_quantised_training_can_begin_late(train_set: WindowSet, validation_set: WindowSet, tmp_path: Path) -> None:
+def test_late_quantisation_goes_on_where_the_float_training_was_by_then(
+    train_set: WindowSet, validation_set: WindowSet, tmp_path: Path
+) -> None:
     late = RECIPE.model_copy(update={"quantize": QuantizeSettings(from_epoch=4)})
-    record = train_approach("qat-int8", late, train_set, validation_set, CLASSES, tmp_path, ignore)
+    losses: dict[str, dict[int, float]] = {"fp32-voxel": {}, "qat-int8": {}}
+    for approach, base in (("fp32-voxel", None), ("qat-int8", tmp_path / "fp32-voxel")):
+
+        def remember(name: str, step: int, value: float, seen: dict[int, float] = losses[approach]) -> None:
+            seen.update({step: value} if name == "loss" else {})
+
+        directory = tmp_path / approach
+        record = train_approach(approach, late, train_set, validation_set, CLASSES, directory, remember, base=base)
+    assert list(losses["qat-int8"]) == list(range(24, 36))
+    assert losses["qat-int8"][24] == pytest.approx(losses["fp32-voxel"][24], rel=0.05)
+    assert losses["qat-int8"][24] < 0.5 * losses["fp32-voxel"][0]
+    assert len(record["history"]) == 2
     assert record["epoch"] > 4
     assert record["validation"]["window"]["value"] > 0.8
+    with pytest.raises(ModelError, match="Train fp32-voxel first"):
+        train_approach("qat-int8", late, train_set, validation_set, CLASSES, tmp_path / "alone", ignore)
 
 
 @pytest.mark.parametrize(("part", "frozen"), [(0.5, True), (1.0, False)])

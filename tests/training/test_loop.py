@@ -86,7 +86,7 @@ def test_metrics_come_from_the_first_step_on(train_set: WindowSet, validation_se
     assert seen[-2:] == [("validation_accuracy", 6), ("validation_loss", 6)]
 
 
-def test_only_epochs_that_may_be_chosen_are_chosen(
+def test_a_network_with_epochs_behind_it_goes_on_at_the_next(
     train_set: WindowSet, validation_set: WindowSet, tmp_path: Path
 ) -> None:
     begun: list[int] = []
@@ -97,12 +97,13 @@ def test_only_epochs_that_may_be_chosen_are_chosen(
         SETTINGS,
         tmp_path,
         ignore,
-        epochs=2,
+        epochs=3,
         before_epoch=begun.append,
-        choose_from=1,
+        first_epoch=1,
     )
-    assert begun == [0, 1]
-    assert trained.epoch == 2
+    assert begun == [1, 2]
+    assert trained.epoch in (2, 3)
+    assert len(trained.history) == 2
 
 
 def test_fewer_windows_than_a_batch_make_one_batch(train_set: WindowSet, tmp_path: Path) -> None:

@@ -13,14 +13,21 @@ from evbench.profiles import Recipe
 if TYPE_CHECKING:
     from evbench.training.approach import Approach
 
-KEPT = ("weights.safetensors", "training.json", "calibration.npz", "scales.npz", "movement.npz")
-"""What later stages read; only a training with quantisation has scales and movement."""
+KEPT = (
+    "weights.safetensors",
+    "unrounded.safetensors",
+    "training.json",
+    "calibration.npz",
+    "scales.npz",
+    "movement.npz",
+)
+"""What later stages read; not every training has all of them."""
 
 
 def run(context: Context, approach: Approach, recipe: Recipe) -> str:
     """Train or calibrate in the working folder, checkpoints included, and keep what export needs.
 
-    Post-training quantisation starts from the weights of the input "base".
+    Calibration and late training with quantisation start from the weights of the input "base".
     """
     from evbench.events.windowset import WindowSet
     from evbench.training.approach import input_kind, train_approach
@@ -53,7 +60,7 @@ def run(context: Context, approach: Approach, recipe: Recipe) -> str:
         base=base,
     )
     keep(context.work, context.out)
-    return describe(record) + ("" if base else f", epoch {record['epoch']} of {epochs}")
+    return describe(record) + ("" if approach == "ptq-int8" else f", epoch {record['epoch']} of {epochs}")
 
 
 def keep(work: Path, out: Path) -> None:

@@ -74,7 +74,7 @@ def plan(
         same = (recipe.dataset, recipe.representation) == (base.dataset, base.representation)
         windows = planned.add(dataset_stage(recipe, data, "" if same else name))
         start = None
-        if (needed := base_of(approach)) is not None:
+        if (needed := base_of(approach, recipe)) is not None:
             start = planned.add(train_stage(needed, recipe, f"{needed} for {label}", windows=windows))
         trained = planned.add(train_stage(approach, recipe, label, windows=windows, base=start))
         exported = planned.add(export_stage(approach, recipe, label, windows=windows, trained=trained))

@@ -47,7 +47,7 @@ def measure(recipe: Recipe, data: Path | None, approaches: list[Approach], out: 
         started = perf_counter()
         sets = windows[input_kind(approach)]
         trained = out / approach / "trained"
-        base = out / "fp32-voxel" / "trained" if needs_base(approach) else None
+        base = out / "fp32-voxel" / "trained" if needs_base(approach, recipe) else None
         train_approach(approach, recipe, sets["train"], sets["validation"], dataset.classes, trained, ignore, base=base)
         result = export_approach(approach, recipe, trained, sets["test"], dataset.classes, out / approach / "model")
         results[approach] = result.to_json() | {"seconds": round(perf_counter() - started, 1)}
