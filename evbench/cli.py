@@ -158,18 +158,28 @@ def profile(
     port: PortOption = None,
     recording: Annotated[Path | None, typer.Option("--recording", help="A recording or a folder of them.")] = None,
     curve: Annotated[bool, typer.Option("--curve", help="Cycles against events per window.")] = False,
+    hop: Annotated[
+        str | None,
+        typer.Option("--hop", help="Play windows so far apart, '10 ms', and see what overlapping ones share."),
+    ] = None,
+    windows: Annotated[int, typer.Option("--windows", min=2, help="How many windows --hop plays at most.")] = 50,
     as_json: JsonOption = False,
 ) -> None:
     """Build, flash and measure a model: cycles per layer, or per window against its events."""
     from evbench.jobs import actions, display, output
+    from evbench.jobs.looking import duration_option
 
     loaded = actions.choose_board(board, port)
     on_step = None if as_json else output.step_line
-    result = actions.profile_model(open_store(open_workspace()), model, loaded, recording, on_step, curve=curve)
+    step = duration_option("--hop", hop) if hop else None
+    result = actions.profile_model(
+        open_store(open_workspace()), model, loaded, recording, on_step, curve=curve, hop=step, streamed=windows
+    )
     if result["board"] != loaded.id and not as_json:
         print(f"The model does not fit {loaded.id}; it is measured on {result['board']}.")
-    output.show(result, as_json, display.curve_table if curve else display.layers_table)
-    if not as_json and not curve:
+    table = display.curve_table if curve else display.streaming_table if hop else display.layers_table
+    output.show(result, as_json, table)
+    if not as_json and not curve and not hop:
         from evbench.jobs.models import open_model
 
         print(display.logits_line(result, open_model(model).classes))

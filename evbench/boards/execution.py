@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import struct
+from collections.abc import Iterable, Sequence
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from evbench.boards.image import LAYER_END, Firmware
-from evbench.boards.session import BoardSession, network_bins
+from evbench.boards.session import BoardSession, Window, network_bins
 from evbench.boards.virtual.parts import Counted
 from evbench.boards.virtual.probe import VirtualBoard
 from evbench.graph.model import IntegerGraph, Tensor
@@ -39,8 +40,8 @@ class BoardExecution:
         self._probe = session.virtual if use_probe else None
         self._symbols = build.symbols
 
-    def run(self, batch: NDArray[np.uint8]) -> dict[str, NDArray[Any]]:
-        """Every tensor of a batch of windows, uint8 [N, C, H, W], by name, channel first: [N, C, H, W] or [N, F].
+    def run(self, batch: NDArray[np.uint8] | Sequence[Window]) -> dict[str, NDArray[Any]]:
+        """Every tensor of N windows, or of a batch uint8 [N, C, H, W], by name, channel first: [N, C, H, W] or [N, F].
 
         Raises BoardError when the board is lost or runs another build.
         """
@@ -52,7 +53,7 @@ class BoardExecution:
                 outputs[name][index] = _channel_first(data, tensors[name])
         return outputs
 
-    def _run_linked(self, window: NDArray[np.uint8]) -> dict[str, bytes]:
+    def _run_linked(self, window: Window) -> dict[str, bytes]:
         graph, found = self._graph, dict[str, bytes]()
 
         def dump(layer: int) -> None:
@@ -62,7 +63,7 @@ class BoardExecution:
         self._session.run_layer_by_layer(window, self._bins, len(graph.operators), dump)
         return found
 
-    def _run_probed(self, batch: NDArray[np.uint8], probe: VirtualBoard) -> Any:
+    def _run_probed(self, batch: Iterable[Window], probe: VirtualBoard) -> Any:
         graph = self._graph
         places = self._places(probe)
         outputs = [places[operator.output] for operator in graph.operators]

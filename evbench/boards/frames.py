@@ -17,7 +17,7 @@ from numpy.typing import NDArray
 from evbench.boards.faults import explain
 
 MAX_PAYLOAD = 1024
-PROTOCOL_VERSION = 1
+PROTOCOL_VERSION = 2
 
 
 class Type(IntEnum):
@@ -31,6 +31,7 @@ class Type(IntEnum):
     DUMP = 0x06
     RESET = 0x07
     KEEP = 0x08
+    STREAM = 0x09
     HELLO_REPLY = 0x81
     ACK = 0x82
     NAK = 0x83
@@ -105,7 +106,7 @@ class FrameReader:
 
 _HELLO = struct.Struct("<BB16s32sIIHIH")
 _LAYER = struct.Struct("<HIBBBBBx")
-_RESULT = struct.Struct("<QQIIH")
+_RESULT = struct.Struct("<QQIIIIIQH")
 _FAULT = struct.Struct("<6I")
 
 
@@ -138,6 +139,20 @@ class Layer:
     folded: int
 
 
+@dataclass(frozen=True, slots=True)
+class Voxelising:
+    """What making a window's voxel grid cost the board, without the link.
+
+    began_cycles: clearing the grid, or moving on the bins that it has in common with the last one. cycles: filtering
+    and counting. given, counted: events that came, and that are in the grid.
+    """
+
+    began_cycles: int
+    given: int
+    counted: int
+    cycles: int
+
+
 @dataclass(frozen=True, slots=True, eq=False)
 class Result:
     """One window has run. cycles: sum over layers; run_cycles: everything; read_overhead: cycles of reading the
@@ -148,6 +163,7 @@ class Result:
     run_cycles: int
     stack_bytes: int
     read_overhead: int
+    voxelising: Voxelising
     logits: NDArray[np.float32]
 
 
@@ -171,10 +187,11 @@ def parse_result(payload: bytes) -> Result:
     """Raises ValueError when the payload is not that of a RESULT."""
     if len(payload) < _RESULT.size:
         raise ValueError(f"a RESULT of {len(payload)} bytes")
-    cycles, run_cycles, stack, overhead, n = _RESULT.unpack_from(payload)
+    cycles, run_cycles, stack, overhead, *voxelising, n = _RESULT.unpack_from(payload)
     if len(payload) != _RESULT.size + 4 * n:
         raise ValueError(f"a RESULT of {len(payload)} bytes with {n} logits")
-    return Result(cycles, run_cycles, stack, overhead, np.frombuffer(payload, "<f4", n, _RESULT.size).copy())
+    logits = np.frombuffer(payload, "<f4", n, _RESULT.size).copy()
+    return Result(cycles, run_cycles, stack, overhead, Voxelising(*voxelising), logits)
 
 
 def describe_fault(payload: bytes) -> str:

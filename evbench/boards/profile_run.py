@@ -5,6 +5,8 @@ from __future__ import annotations
 from dataclasses import asdict, dataclass
 from typing import Any
 
+from evbench.boards.frames import Voxelising
+
 
 @dataclass(frozen=True, slots=True)
 class LayerCycles:
@@ -21,11 +23,17 @@ class LayerCycles:
 
 @dataclass(frozen=True, slots=True)
 class WindowCycles:
-    """One measured window: events on its voxel grid, cycles of all layers, logits."""
+    """One measured window: events on its voxel grid, cycles of all layers, logits.
+
+    voxelising: what the grid cost before, while events arrived. sensor: the board made it of the events themselves;
+    otherwise it was given counts, whose bins and whose filtering were the workstation's work.
+    """
 
     events: int
     total_cycles: int
     logits: tuple[float, ...]
+    voxelising: Voxelising
+    sensor: bool
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,4 +62,9 @@ class ProfileRun:
 
     def to_json(self) -> dict[str, Any]:
         """The run as plain lists, dicts and numbers."""
-        return asdict(self)
+        content = asdict(self)
+        for window in content["windows"]:
+            voxelising = window["voxelising"]
+            given = voxelising["given"]
+            voxelising["cycles_per_event"] = voxelising["cycles"] / given if given else None
+        return content

@@ -30,6 +30,7 @@ from evbench.boards.image import LAYER_END, Firmware
 from evbench.boards.link import ATTEMPTS, Link, LinkDisturbedError
 from evbench.boards.ports import find_port, open_port
 from evbench.boards.profile_run import LayerCycles, ProfileRun, WindowCycles
+from evbench.boards.sensor import LARGEST_PACKED_GRID, SensorLine, SensorWindow
 from evbench.boards.virtual.parts import Counted
 from evbench.boards.virtual.probe import VirtualBoard, start_board
 from evbench.errors import BoardError
@@ -41,8 +42,11 @@ _EVENT_BYTES = 4
 _INPUT_CHUNK = MAX_PAYLOAD - 4
 _DUMP_CHUNK = MAX_PAYLOAD - 6
 _RUN_LAYERS, _RUN_STOP, _RUN_CONTINUE = 1, 2, 4
-_LARGEST_PACKED_GRID = 256
 _Outcome = TypeVar("_Outcome")
+
+
+Window = NDArray[np.uint8] | SensorWindow
+"""What a board runs on: a voxel grid, uint8 [C, H, W], or events that it makes one of."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,13 +57,18 @@ class RunResult:
     result: Result
 
 
+def grid_of(window: Window) -> NDArray[np.uint8]:
+    """The voxel grid of a window, uint8 [C, H, W]."""
+    return window.grid if isinstance(window, SensorWindow) else window
+
+
 def pack_events(window: NDArray[np.uint8], bins: int) -> NDArray[np.uint32] | None:
     """A voxel grid [2 * bins, H, W] as packed events, one per count: x | y << 8 | on << 16 | bin << 17.
 
     None when the grid cannot be sent so, or when its events take more bytes than the grid itself.
     """
     channels, height, width = window.shape
-    if channels != 2 * bins or max(height, width) > _LARGEST_PACKED_GRID:
+    if channels != 2 * bins or max(height, width) > LARGEST_PACKED_GRID:
         return None
     if int(window.sum(dtype=np.int64)) * _EVENT_BYTES > window.size:
         return None
@@ -75,6 +84,7 @@ class BoardSession:
         self.board = board
         self.virtual = virtual
         self._link = link
+        self._sensor = SensorLine(link)
 
     def __enter__(self) -> BoardSession:
         return self
@@ -94,6 +104,7 @@ class BoardSession:
 
     def flash(self, build: Firmware, on_progress: flashing.Progress = lambda step, fraction: None) -> None:
         """Writes a build to the board and waits until it answers. Raises BoardError."""
+        self._sensor.forget()
         flashing.flash(build, self.board, virtual=self.virtual, on_progress=on_progress)
         self.require(build)
 
@@ -127,8 +138,12 @@ class BoardSession:
 
     # --- windows ---
 
-    def run_window(self, window: NDArray[np.uint8], bins: int) -> RunResult:
-        """Runs one window. window: voxel grid uint8 [C, H, W]; sent as events where the network's `bins` allow it."""
+    def forget_stream(self) -> None:
+        """Lets the next window of a sensor's events begin anew, as if none had been run before it."""
+        self._sensor.forget()
+
+    def run_window(self, window: Window, bins: int) -> RunResult:
+        """Runs one window. A voxel grid is sent as events with their bins where the network's `bins` allow it."""
         frames: list[Layer] = []
 
         def run() -> RunResult:
@@ -138,7 +153,7 @@ class BoardSession:
 
         return self._with_window(window, bins, run)
 
-    def count_instructions(self, window: NDArray[np.uint8], bins: int) -> tuple[int, ...] | None:
+    def count_instructions(self, window: Window, bins: int) -> tuple[int, ...] | None:
         """Instructions per layer on one window, uint8 [C, H, W]; None on a real board, which counts none."""
         if self.virtual is None:
             return None
@@ -149,9 +164,7 @@ class BoardSession:
             self.virtual.count(Counted.CYCLES)
         return tuple(layer.cycles for layer in run.layers)
 
-    def run_layer_by_layer(
-        self, window: NDArray[np.uint8], bins: int, layers: int, after: Callable[[int], None]
-    ) -> Result:
+    def run_layer_by_layer(self, window: Window, bins: int, layers: int, after: Callable[[int], None]) -> Result:
         """Runs one window, stopping after every layer to call `after(index)`, and with -1 before the first."""
 
         def run() -> Result:
@@ -164,7 +177,7 @@ class BoardSession:
 
         return self._with_window(window, bins, run)
 
-    def run_watched(self, window: NDArray[np.uint8], bins: int, before: Callable[[], None]) -> Result:
+    def run_watched(self, window: Window, bins: int, before: Callable[[], None]) -> Result:
         """Runs one window in one go, with `before` called when the window is on the board."""
 
         def run() -> Result:
@@ -182,20 +195,24 @@ class BoardSession:
             data += self._link.request(Type.DUMP, where + n.to_bytes(2, "little")).payload[6:]
         return bytes(data)
 
-    def _with_window(self, window: NDArray[np.uint8], bins: int, run: Callable[[], _Outcome]) -> _Outcome:
+    def _with_window(self, window: Window, bins: int, run: Callable[[], _Outcome]) -> _Outcome:
         for _ in range(ATTEMPTS):
             try:
-                self._send_window(window, bins)
+                if isinstance(window, SensorWindow):
+                    self._sensor.send(window)
+                else:
+                    self._sensor.forget()
+                    self._send_grid(window, bins)
                 return run()
             except LinkDisturbedError:
-                continue
+                self._sensor.forget()
         raise BoardError(
             "The link to the board is disturbed",
             where=f"A window was sent {ATTEMPTS} times",
             remedy="Check the cable, or lower the baud rate in the board profile",
         )
 
-    def _send_window(self, window: NDArray[np.uint8], bins: int) -> None:
+    def _send_grid(self, window: NDArray[np.uint8], bins: int) -> None:
         self._link.request(Type.BEGIN)
         events = pack_events(window, bins)
         if events is not None:
@@ -217,12 +234,12 @@ class BoardSession:
         self,
         build: Firmware,
         graph: IntegerGraph,
-        windows: Sequence[NDArray[np.uint8]],
+        windows: Sequence[Window],
         *,
         data_cache: bool = True,
         on_window: Callable[[int, RunResult], None] = lambda index, run: None,
     ) -> ProfileRun:
-        """Measures a build on windows, uint8 [C, H, W] each.
+        """Measures a build on windows.
 
         data_cache: whether a virtual board also models data-cache misses, sampled in one more inference on the median
         window and charged to every window. Raises BoardError when the board runs another build.
@@ -240,9 +257,7 @@ class BoardSession:
         misses = self._data_cache_cycles(build, windows[median], bins, runs[median]) if data_cache else ()
         return self._report(build, graph, hello, windows, runs, median, misses)
 
-    def _data_cache_cycles(
-        self, build: Firmware, window: NDArray[np.uint8], bins: int, plain: RunResult
-    ) -> tuple[int, ...]:
+    def _data_cache_cycles(self, build: Firmware, window: Window, bins: int, plain: RunResult) -> tuple[int, ...]:
         if self.virtual is None:
             return ()
         self.virtual.set_data_cache(True, build.symbols[LAYER_END][0])
@@ -258,7 +273,7 @@ class BoardSession:
         build: Firmware,
         graph: IntegerGraph,
         hello: Hello,
-        windows: Sequence[NDArray[np.uint8]],
+        windows: Sequence[Window],
         runs: list[RunResult],
         median: int,
         misses: tuple[int, ...],
@@ -287,7 +302,13 @@ class BoardSession:
             stack_bytes=max(run.result.stack_bytes for run in runs),
             logits=_floats(runs[median].result),
             windows=tuple(
-                WindowCycles(int(window.sum(dtype=np.int64)), run.result.cycles + sum(misses), _floats(run.result))
+                WindowCycles(
+                    int(grid_of(window).sum(dtype=np.int64)),
+                    run.result.cycles + sum(misses),
+                    _floats(run.result),
+                    run.result.voxelising,
+                    isinstance(window, SensorWindow),
+                )
                 for window, run in zip(windows, runs, strict=True)
             ),
             median=median,

@@ -23,7 +23,7 @@ from evbench.graph.model import IntegerGraph
 from evbench.profiles import BoardProfile
 from evbench.resources import resource
 
-RUNTIME = ("ev_main", "ev_server", "ev_link", "ev_counters", "ev_voxel", "ev_background_activity", "ev_memory")
+RUNTIME = ("ev_main", "ev_server", "ev_link", "ev_counters", "ev_voxel", "ev_stream", "ev_memory")
 CORE = "cortex_m7"  # the folder of what ports share
 
 

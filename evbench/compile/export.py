@@ -8,7 +8,7 @@ import tempfile
 from pathlib import Path
 
 from evbench.compile.export_files import cmake_lists, readme, reads_event_counts, weights_source
-from evbench.compile.generate import generate, scratch_bytes
+from evbench.compile.generate import generate
 from evbench.compile.objects import included_headers
 from evbench.compile.placement import plan_for
 from evbench.errors import BuildError
@@ -55,7 +55,6 @@ def export_c(graph: IntegerGraph, board: BoardProfile, folder: Path) -> list[Pat
 
 def _contents(graph: IntegerGraph, board: BoardProfile) -> dict[str, bytes]:
     """Every file of the export by its path within the folder."""
-    scratch = scratch_bytes(graph)
     plan = plan_for(graph, board)
     generated = generate(graph, plan)
     firmware = resource("firmware")
@@ -68,7 +67,7 @@ def _contents(graph: IntegerGraph, board: BoardProfile) -> dict[str, bytes]:
     compiled = [name for name in sources if name.endswith(".c") and not name.endswith("/ev_memory.c")]
     return {
         "CMakeLists.txt": cmake_lists(compiled).encode(),
-        "README.md": readme(graph, plan, generated, scratch, board).encode(),
+        "README.md": readme(graph, plan, generated, board).encode(),
         "LICENSE": resource("LICENSE").read_bytes(),
         "cortex-m7.cmake": (firmware / "export" / "cortex-m7.cmake").read_bytes(),
         "example.c": (firmware / "export" / example).read_bytes(),

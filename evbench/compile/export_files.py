@@ -41,7 +41,7 @@ def cmake_lists(sources: Iterable[str]) -> str:
     return _CMAKE.replace("@SOURCES@", "\n".join(f"    {name}" for name in ("model.c", "weights.c", *sorted(sources))))
 
 
-def readme(graph: IntegerGraph, plan: MemoryPlan, generated: Generated, scratch: int, board: BoardProfile) -> str:
+def readme(graph: IntegerGraph, plan: MemoryPlan, generated: Generated, board: BoardProfile) -> str:
     """What the folder is, what it needs of the memory, and how to build and place it."""
     constants = len(generated.files["weights.bin"])
     words = re.findall(r"^static uint32_t site_bits_\d+\[(\d+)\]", generated.files["model.c"].decode(), re.MULTILINE)
@@ -51,8 +51,7 @@ def readme(graph: IntegerGraph, plan: MemoryPlan, generated: Generated, scratch:
     memory = [
         ("constants", "flash", constants, "`.rodata`, `weights.c`"),
         ("constants read once a run", "DTCM", generated.fast_bytes, "`.data.ev_fast_weights`, also in flash"),
-        *((f"activations, {r}", r.upper(), size, f"`.bss.ev_{r}`") for r, size in plan.peak.items()),
-        ("scratch of the kernels", "DTCM", scratch, "`.bss.ev_dtcm`"),
+        *((f"arena, {r}", r.upper(), size, f"`.bss.ev_{r}`") for r, size in plan.peak.items()),
         ("activity of the sites", "DTCM", activity, "`.bss`"),
     ]
     layers = [
@@ -72,7 +71,7 @@ def readme(graph: IntegerGraph, plan: MemoryPlan, generated: Generated, scratch:
             ("what", "where", "bytes", "section"), [(a, b, f"{size:,}", d) for a, b, size, d in memory if size]
         ),
         layers=_table(("layer", "kind", "MACs", "constants, bytes", "activations while it runs, bytes"), layers),
-        ram=f"{plan.bytes + scratch + activity + generated.fast_bytes:,}",
+        ram=f"{plan.bytes + activity + generated.fast_bytes:,}",
         flash=f"{constants:,}",
     )
 
@@ -165,7 +164,8 @@ RAM {ram} bytes, constants in flash {flash} bytes; code and stack come on top. P
 {memory}
 
 Arenas are ordinary variables. With `-DEV_USE_REGIONS=ON` each lies in the section named above; let the linker script
-put those into the memory named beside it, the scratch into the fastest. The sections need no initial values:
+put those into the memory named beside it. They hold activations, the kernels' scratch, and what the noise filter
+remembers. The sections need no initial values:
 
     .ev_axi (NOLOAD) : ALIGN(32) {{ *(.bss.ev_axi) }} > RAM_D1
 

@@ -15,14 +15,17 @@ from evbench.compile.stack import StackBound, stack_bound
 from evbench.graph.model import IntegerGraph
 from evbench.profiles import BoardProfile, Region
 
-PARTS = ("code", "constants", "activations", "scratch", "activity", "stack", "rest")
+PARTS = ("code", "constants", "arena", "filter", "activity", "stack", "rest")
 SECTIONS = {".vectors": "code", ".text": "code", ".stack": "stack"}
-VARIABLES = {"arena_": "activations", "scratch": "scratch", "site_bits_": "activity"}  # how symbols begin
+VARIABLES = {"arena_": "arena", "site_bits_": "activity"}  # how symbols begin
 
 
 @dataclass(frozen=True, slots=True)
 class RegionUse:
-    """Bytes of one memory region; `parts` divide `used`, by the names of PARTS."""
+    """Bytes of one memory region; `parts` divide `used`, by the names of PARTS.
+
+    arena: activations, and the scratch of layers between them; filter: what the noise filter remembers.
+    """
 
     name: str
     size: int
@@ -85,18 +88,20 @@ def footprint(graph: IntegerGraph, board: BoardProfile, build: Build) -> Footpri
         for operator, kernel, choice in zip(graph.operators, generated.layer_kernels, generated.choices, strict=True)
     )
     fast = generated.fast_bytes
-    kept = len(generated.files["weights.bin"]) - fast
+    stored = len(generated.files["weights.bin"]) - fast
     used = image.region_bytes({name: (region.origin, region.size) for name, region in board.memory.items()})
-    constants = {"qspi" if "qspi" in board.memory else "flash": kept, "dtcm": fast}
+    constants = {"qspi" if "qspi" in board.memory else "flash": stored, "dtcm": fast}
     constants["flash"] = constants.get("flash", 0) + fast  # what start-up copies from
+    lasting = {plan.lasting.region: plan.lasting.bytes} if plan.lasting else {}
     regions = tuple(
-        RegionUse(name, region.size, used[name], _parts(image, region, used[name], constants.get(name, 0)))
+        RegionUse(name, region.size, used[name], _parts(image, region, used[name], constants.get(name, 0), kept))
         for name, region in board.memory.items()
+        for kept in (lasting.get(name, 0),)
     )
     return Footprint(build.board, build.toolchain, regions, layers, STACK_BYTES, stack_bound(build.elf))
 
 
-def _parts(image: Image, region: Region, used: int, constants: int) -> dict[str, int]:
+def _parts(image: Image, region: Region, used: int, constants: int, lasting: int) -> dict[str, int]:
     """What a region holds, by the names of PARTS, nothing left out."""
 
     def inside(address: int) -> bool:
@@ -110,5 +115,6 @@ def _parts(image: Image, region: Region, used: int, constants: int) -> dict[str,
         parts[part] = sum(
             size for name, (address, size) in image.symbols.items() if name.startswith(start) and inside(address)
         )
+    parts["filter"], parts["arena"] = lasting, parts["arena"] - lasting
     parts["rest"] = used - sum(parts.values())
     return {part: parts[part] for part in PARTS if parts[part]}

@@ -10,7 +10,7 @@ from evbench.compile.layers import Call, Constants, float_literal, lower_operato
 from evbench.compile.representation import stream_constants
 from evbench.compile.sparse import Choice, Sparsity, choose, nonzero_words, site_definitions, skipping_call
 from evbench.errors import BuildError
-from evbench.graph.memory import MemoryPlan
+from evbench.graph.memory import MemoryPlan, Placement
 from evbench.graph.model import DType, IntegerGraph, Operator, Tensor
 from evbench.graph.validate import validate
 
@@ -107,11 +107,6 @@ def quoted(text: str) -> str:
     return f'"{plain}"'
 
 
-def scratch_bytes(graph: IntegerGraph) -> int:
-    """Bytes of DTCM that the kernels of `graph` share while they run, besides the arenas."""
-    return max((layer_scratch_bytes(graph, operator) for operator in graph.operators), default=0)
-
-
 def layer_scratch_bytes(graph: IntegerGraph, operator: Operator) -> int:
     """Bytes of scratch that the kernel of one layer may use, skipping or not."""
     return 4 * max(scratch_words(graph, operator), nonzero_words(graph, operator))
@@ -135,6 +130,10 @@ def _copied(tensor: Tensor, number: int, position: int) -> str:
     kind = "uint8_t" if tensor.dtype is DType.U8 else "int8_t"
     value = f"(float)(((const {kind} *)TENSOR_{number})[i] - ({tensor.zero_point})) * {float_literal(tensor.scale)}"
     return f"for (uint32_t i = 0; i < {tensor.size}; i++) logits[{position} + i] = {value};"
+
+
+def _address(place: Placement) -> str:
+    return f"((void *)(arena_{place.region} + {place.offset}))"
 
 
 def _header(graph: IntegerGraph) -> str:
@@ -178,12 +177,8 @@ def _source(
     arenas = [
         f'static uint8_t arena_{region}[{size}] EV_REGION("{region}");' for region, size in plan.peak.items() if size
     ]
-    if scratch := scratch_bytes(graph):
-        arenas.append(f'static uint32_t scratch[{scratch // 4}] EV_REGION("dtcm");')
-    places = [
-        f"#define TENSOR_{number} ((void *)(arena_{plan.placements[name].region} + {plan.placements[name].offset}))"
-        for name, number in index.items()
-    ]
+    places = [f"#define TENSOR_{number} {_address(plan.placements[name])}" for name, number in index.items()]
+    places += [f"#define SCRATCH {_address(plan.scratch)}"] if plan.scratch else []
     tensors = []
     for name, tensor in graph.tensors.items():
         height, width, channels = _extent(tensor)
@@ -220,6 +215,7 @@ def _source(
         kept=int(plan.inputs_kept),
         sites=sites or "/* No layer skips: where events fall is not noted. */",
         activity=f"&sites_{source}" if sites else "0",
+        fired=_address(plan.lasting) if plan.lasting else "0",
         find=_FIND.format(source=source, channels=channels) if sites else "",
     )
 
@@ -289,6 +285,7 @@ extern const uint8_t ev_weights[], ev_fast_weights[];
 
 {sites}
 const ev_sites *const ev_model_activity = {activity};
+uint32_t *const ev_model_fired = {fired};
 
 {constants}
 

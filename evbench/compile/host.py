@@ -11,8 +11,9 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from evbench.compile.generate import generate
+from evbench.compile.generate import generate, layer_scratch_bytes
 from evbench.compile.native import build_shared
+from evbench.compile.representation import filter_bytes
 from evbench.errors import WorkspaceError
 from evbench.graph.execute import input_tensor
 from evbench.graph.memory import ALIGNMENT, MemoryPlan, Placement
@@ -32,7 +33,11 @@ def separate_memory(graph: IntegerGraph) -> MemoryPlan:
     for name, tensor in graph.tensors.items():
         placements[name] = Placement("host", offset, tensor.bytes)
         offset += -(-tensor.bytes // ALIGNMENT) * ALIGNMENT
-    return MemoryPlan(placements, {"host": offset}, {op.name: offset for op in graph.operators}, inputs_kept=True)
+    work = Placement("host", offset, max((layer_scratch_bytes(graph, op) for op in graph.operators), default=0))
+    end = offset + -(-work.bytes // ALIGNMENT) * ALIGNMENT
+    lasting = Placement("host", end, filter_bytes(graph)) if filter_bytes(graph) else None
+    peak = {"host": end + filter_bytes(graph)}
+    return MemoryPlan(placements, peak, {op.name: offset for op in graph.operators}, True, work, lasting)
 
 
 class HostModel:

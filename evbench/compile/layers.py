@@ -172,7 +172,7 @@ class _Layer:
             "bias": self.constants.add(self._folded(operator)),
             "in_zero": str(given.zero_point),
             "out": self._requant(operator.relu),
-            "scratch": "scratch" if words else "0",
+            "scratch": "SCRATCH" if words else "0",
             "scratch_words": str(words),
             **self._wide(operator),
         }

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from evbench.compile.generate import Generated, scratch_bytes
+from evbench.compile.generate import Generated, layer_scratch_bytes
 from evbench.compile.layers import FAST_BYTES
 from evbench.compile.linker import ARENAS, STACK_BYTES
+from evbench.compile.representation import filter_bytes
 from evbench.errors import DoesNotFitError
 from evbench.graph.memory import MemoryPlan, plan_memory
 from evbench.graph.model import IntegerGraph
@@ -17,17 +18,18 @@ RUNTIME_BYTES = 8 * 1024
 def plan_for(graph: IntegerGraph, board: BoardProfile) -> MemoryPlan:
     """The plan of `graph` in the memory that `board` has for activations; ModelError names the layer that does not fit.
 
-    Stack, scratch of the kernels, constants copied to fast memory, activity of sites and the runtime's variables have
-    their place in DTCM already.
+    Stack, constants copied to fast memory, activity of sites and the runtime's variables have their place in DTCM
+    already; the scratch of the kernels shares the rest of it with the activations.
     """
-    return plan_memory(graph, arena_capacity(graph, board))
+    scratch = {operator.name: layer_scratch_bytes(graph, operator) for operator in graph.operators}
+    return plan_memory(graph, arena_capacity(graph, board), scratch, filter_bytes(graph))
 
 
 def arena_capacity(graph: IntegerGraph, board: BoardProfile) -> dict[str, int]:
-    """Bytes that activations may use per region, the fastest first."""
+    """Bytes that activations, scratch and the noise filter may use per region, the fastest first."""
     room = {region: board.memory[region].size for region in ARENAS if region in board.memory}
     if "dtcm" in room:
-        taken = STACK_BYTES + RUNTIME_BYTES + FAST_BYTES + scratch_bytes(graph) + activity_bytes(graph)
+        taken = STACK_BYTES + RUNTIME_BYTES + FAST_BYTES + activity_bytes(graph)
         room["dtcm"] = max(0, room["dtcm"] - taken)
     return room
 

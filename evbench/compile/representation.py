@@ -3,9 +3,34 @@
 from __future__ import annotations
 
 import json
+from dataclasses import dataclass
 
 from evbench.graph.model import IntegerGraph
 from evbench.profiles import BackgroundActivity, FilterSettings, parse_filter
+
+TIME_BYTES = 4
+"""Of a time in microseconds on the board."""
+
+
+@dataclass(frozen=True, slots=True)
+class StreamSettings:
+    """How a board makes windows of a sensor's events: times in microseconds; keep_within is None without a filter."""
+
+    window: int
+    bins: int
+    keep_within: int | None
+
+
+def stream_settings(graph: IntegerGraph) -> StreamSettings | None:
+    """How the board makes the model's input from a sensor's events itself; None where it cannot.
+
+    It can where the metadata describes a voxel grid and the recipe filters background activity or nothing.
+    """
+    window, bins, filters = _described(graph)
+    shape = graph.tensors[graph.inputs[0]].shape
+    times = [entry.keep_within for entry in filters if isinstance(entry, BackgroundActivity)]
+    known = len(times) == len(filters) <= 1 and len(shape) == 3 and shape[0] == 2 * bins and 0 < window * bins < 2**32
+    return StreamSettings(window, bins, times[0] if times else None) if known else None
 
 
 def stream_constants(graph: IntegerGraph) -> str:
@@ -14,21 +39,28 @@ def stream_constants(graph: IntegerGraph) -> str:
     EV_MODEL_KEEP_WITHIN_US is the time of the recipe's background-activity filter, -1 without one. The board knows no
     other filter: where the recipe has one, or the metadata does not describe a voxel grid, EV_MODEL_READS_STREAM is 0.
     """
+    settings = stream_settings(graph)
     shape = graph.tensors[graph.inputs[0]].shape
-    channels, height, width = shape if len(shape) == 3 else (graph.tensors[graph.inputs[0]].size, 1, 1)
-    window, bins, filters = _described(graph)
-    times = [entry.keep_within for entry in filters if isinstance(entry, BackgroundActivity)]
-    known = len(times) == len(filters) <= 1 and channels == 2 * bins and 0 < window * bins < 2**32
-    keep = times[0] if times and known else -1
+    _, height, width = shape if len(shape) == 3 else (0, 1, 1)
     values = {
-        "READS_STREAM": int(known),
+        "READS_STREAM": int(settings is not None),
         "HEIGHT": height,
         "WIDTH": width,
-        "BINS": bins if known else 1,
-        "WINDOW_US": window if known else 1,
+        "BINS": settings.bins if settings else 1,
+        "WINDOW_US": settings.window if settings else 1,
     }
+    keep = -1 if settings is None or settings.keep_within is None else settings.keep_within
     lines = [f"#define EV_MODEL_{name} {value}u" for name, value in values.items()]
     return "\n".join([*lines, f"#define EV_MODEL_KEEP_WITHIN_US ({keep})"])
+
+
+def filter_bytes(graph: IntegerGraph) -> int:
+    """Bytes in which the board's noise filter keeps when each pixel last fired; 0 where it filters nothing."""
+    settings = stream_settings(graph)
+    if settings is None or settings.keep_within is None:
+        return 0
+    _, height, width = graph.tensors[graph.inputs[0]].shape
+    return TIME_BYTES * (height + 2) * (width + 2)  # a border of one pixel
 
 
 def _described(graph: IntegerGraph) -> tuple[int, int, list[FilterSettings]]:

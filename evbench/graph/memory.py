@@ -25,15 +25,18 @@ class Placement:
 
 @dataclass(frozen=True, slots=True)
 class MemoryPlan:
-    """Every tensor's place, the arena size each region needs, and how many bytes each layer keeps alive.
+    """Every tensor's place, the arena size each region needs, and how many bytes of tensors each layer keeps alive.
 
     `inputs_kept`: the input's memory is used for nothing else, so a window can be run again without being sent again.
+    `scratch`: what layers use while they run, one by one; `lasting`: what outlives a run; None where there is none.
     """
 
     placements: Mapping[str, Placement]
     peak: Mapping[str, int]
     live: Mapping[str, int]
     inputs_kept: bool
+    scratch: Placement | None = None
+    lasting: Placement | None = None
 
     @property
     def bytes(self) -> int:
@@ -85,24 +88,35 @@ def _lasting(graph: IntegerGraph) -> set[str]:
     return {*graph.outputs, *(name for state in graph.states for name in (state.tensor, state.next))}
 
 
-def plan_memory(graph: IntegerGraph, capacity: Mapping[str, int]) -> MemoryPlan:
+def plan_memory(
+    graph: IntegerGraph, capacity: Mapping[str, int], scratch: Mapping[str, int] | None = None, lasting: int = 0
+) -> MemoryPlan:
     """Place every tensor in the regions of `capacity` (name -> bytes), the fastest first, without overlap.
 
-    Of several ways to place them the one is taken that reads and writes most in the first regions.
+    Of several ways to place them the one is taken that reads and writes most in the first regions. `scratch`, bytes by
+    operator name, begins the first region, where tensors may lie that are not alive while that operator runs; `lasting`
+    bytes, which no run may touch, take what room is left.
 
     An elementwise operator whose operand is not read again writes its result in that operand's place; a pooling that
     reads ahead of what it writes may begin its output where its input begins, or before. The input keeps its memory to
     itself when there is room. Raises ModelError naming the layer with the largest need when the tensors do not fit.
     """
+    used = scratch or {}
+    steps = {operator.name: step for step, operator in enumerate(graph.operators)}
+    work = [_Buffer((), _aligned(size), steps[name], steps[name]) for name, size in used.items() if size]
+    kept = [_Buffer((_LASTING,), _aligned(lasting), 0, len(steps) - 1)] if lasting else []
     for keep_inputs in (True, False):
         buffers = _buffers(graph, lifetimes(graph, keep_inputs))
-        plans = [_place(sorted(buffers, key=order), capacity) for order in _ORDERS]
+        plans = [_place(work, [*sorted(buffers, key=order), *kept], capacity) for order in _ORDERS]
         found = [plan for plan in plans if plan is not None]
         if found:
             traffic = _traffic(graph)
             placements, peak = min(found, key=lambda plan: _cost(plan, traffic))
-            return MemoryPlan(placements, peak, _live(graph, buffers, placements), keep_inputs)
-    live = _needed(graph, _buffers(graph, lifetimes(graph, keep_inputs=False)))
+            place = placements.pop(_LASTING, None)
+            largest = max((buffer.bytes for buffer in work), default=0)
+            common = Placement(next(iter(capacity)), 0, largest) if work else None
+            return MemoryPlan(placements, peak, _live(graph, buffers, placements), keep_inputs, common, place)
+    live = _needed(graph, [*work, *_buffers(graph, lifetimes(graph, keep_inputs=False)), *kept])
     worst = max(live, key=lambda name: live[name])
     room = ", ".join(f"{region} {size:,}" for region, size in capacity.items())
     raise ModelError(
@@ -111,6 +125,9 @@ def plan_memory(graph: IntegerGraph, capacity: Mapping[str, int]) -> MemoryPlan:
         remedy="Use fewer channels or a larger stride before this layer, a smaller window size, or a larger board",
     )
 
+
+_LASTING = "\0"
+"""Stands among the names of tensors for what outlives a run."""
 
 _Placed = tuple[dict[str, Placement], dict[str, int]]  # every tensor's place, and the size each region needs
 
@@ -125,7 +142,11 @@ _ORDERS: tuple[Callable[[_Buffer], tuple[int, ...]], ...] = (
 def _traffic(graph: IntegerGraph) -> dict[str, int]:
     """Bytes written and read of each tensor in one run."""
     uses = Counter(name for operator in graph.operators for name in (*operator.inputs, operator.output))
-    return {name: uses[name] * tensor.bytes for name, tensor in graph.tensors.items()}
+    return {_LASTING: 0} | {name: uses[name] * tensor.bytes for name, tensor in graph.tensors.items()}
+
+
+def _aligned(size: int) -> int:
+    return -(-size // ALIGNMENT) * ALIGNMENT
 
 
 def _cost(plan: _Placed, traffic: Mapping[str, int]) -> tuple[list[int], list[int]]:
@@ -153,7 +174,7 @@ def _buffers(graph: IntegerGraph, lives: Mapping[str, tuple[int, int]]) -> list[
     return [
         _Buffer(
             tuple(chain),
-            -(-graph.tensors[chain[0]].bytes // ALIGNMENT) * ALIGNMENT,
+            _aligned(graph.tensors[chain[0]].bytes),
             min(lives[name][0] for name in chain),
             max(lives[name][1] for name in chain),
             below.get(chain[0], ""),
@@ -179,9 +200,16 @@ def reads_ahead(graph: IntegerGraph, operator: Operator) -> bool:
     return bool((begins >= np.arange(rows * columns).reshape(rows, columns)).all())
 
 
-def _place(buffers: list[_Buffer], capacity: Mapping[str, int]) -> _Placed | None:
-    """Put buffers one after the other at the lowest free offset of the first region with room; None if one has none."""
+def _place(work: list[_Buffer], buffers: list[_Buffer], capacity: Mapping[str, int]) -> _Placed | None:
+    """Put buffers one after the other at the lowest free offset of the first region with room; None if one has none.
+
+    `work` is used by one step each and begins the first region.
+    """
+    first = next(iter(capacity))
+    if any(buffer.bytes > capacity[first] for buffer in work):
+        return None
     placed: dict[str, list[tuple[int, _Buffer]]] = {region: [] for region in capacity}
+    placed[first] = [(0, buffer) for buffer in work]
     placements: dict[str, Placement] = {}
     for buffer in buffers:
         for region, size in capacity.items():

@@ -7,15 +7,19 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol
 
-from evbench.errors import BoardError, JobError
+from evbench.errors import BoardError, JobError, ProfileError
 from evbench.jobs.curve import curve_of, curve_windows
 from evbench.jobs.held_board import HeldBoard
-from evbench.jobs.models import compared_inputs, open_model, profiled_inputs
+from evbench.jobs.models import Model, compared_inputs, open_model
+from evbench.jobs.recorded import profiled_windows, sliding_windows, stream_of
 from evbench.jobs.store import JobRow, MetricWriter, Store
+from evbench.jobs.streaming import STREAMED, compare_streaming
 from evbench.profiles import BoardProfile, load_board
+from evbench.resources import resource
 from evbench.workspace import Workspace
 
 if TYPE_CHECKING:
+    from evbench.boards.sensor import SensorWindow
     from evbench.boards.session import RunResult
 
 DEFAULT_BOARD = "virtual-h743"
@@ -59,10 +63,14 @@ def profile_model(
     *,
     wait: bool = False,
     curve: bool = False,
+    hop: int | None = None,
+    streamed: int = STREAMED,
 ) -> dict[str, Any]:
     """Build, flash and profile a model on windows of a recording; keeps and returns the JSON of `evbench profile`.
 
     With `curve` the windows reach from an empty to a full one, and `curve` in the JSON holds cycles against events.
+    With `hop`, microseconds, the windows, at most `streamed`, follow each other through one recording, and `streaming`
+    holds what they cost.
     `on_cycles` hears ("cycles/<layer>", window, cycles) for each window. With `wait` a board in use is waited for;
     without, that raises BoardError.
     """
@@ -75,11 +83,13 @@ def profile_model(
         if on_cycles:
             for layer in run.layers:
                 on_cycles(f"cycles/{layer.index}", number, layer.cycles)
+            on_cycles("cycles/voxelising", number, run.result.voxelising.cycles)
 
     tell("build", "running", 0.0, "")
     opened = open_model(model)
     on_curve = curve_windows(opened, recording) if curve else []
-    windows = [window.grid for window in on_curve] or profiled_inputs(opened, recording)
+    following = _following(opened, recording, hop, streamed) if hop is not None else []
+    windows = [window.window for window in on_curve] or following or profiled_windows(opened, recording)
     fitted = fit(opened.graph, board, store.workspace)
     sizes = f"flash {fitted.build.flash_bytes / 1024:.0f} KiB, RAM {fitted.build.ram_bytes / 1024:.0f} KiB"
     tell("build", "done", 1.0, sizes)
@@ -94,11 +104,27 @@ def profile_model(
         result["left_out"] = opened.graph.metadata.get("left_out", "")
         if curve:
             result["curve"] = curve_of(result, on_curve)
+        if hop is not None:
+            result["streaming"] = compare_streaming(session, result, following, hop)
     finally:
         held.close()
     tell("profile", "done", 1.0, describe(result))
     store.add_profile_run(job_id, fitted.board.id, opened.name, result)
     return result
+
+
+def _following(model: Model, recording: Path | None, hop: int, count: int) -> list[SensorWindow]:
+    """Windows of a recording, `hop` microseconds apart. Raises ProfileError for a hop that leaves events out."""
+    if recording is None:
+        recording = next(path for path in sorted(resource("assets", "recordings").iterdir()) if path.is_file())
+    stream = stream_of(model, recording)
+    if not 0 < hop <= stream.settings.window:
+        raise ProfileError(
+            "Windows that follow each other leave nothing out",
+            where=f"a hop of {hop / 1e3:g} ms",
+            remedy=f"Choose up to {stream.settings.window / 1e3:g} ms, the length of the model's windows",
+        )
+    return sliding_windows(stream, hop, count)
 
 
 def profile_job(workspace: Workspace, store: Store, job: JobRow) -> dict[str, Any]:

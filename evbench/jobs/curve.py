@@ -9,9 +9,11 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
-from evbench.jobs.models import Model, from_emptiest_to_fullest, random_inputs, windows_for
+from evbench.jobs.models import Model, by_occupied_cells, dataset_for, random_inputs, windows_of
+from evbench.jobs.recorded import as_recorded
 
 if TYPE_CHECKING:
+    from evbench.boards.session import Window
     from evbench.events.windowset import WindowSet
 
 RECORDED = 16
@@ -23,10 +25,17 @@ JOINED_EVENTS = (2_000, 5_000, 10_000, 20_000)
 
 @dataclass(frozen=True, slots=True, eq=False)
 class CurveWindow:
-    """A window of the curve, uint8 [C, H, W], and where it is from: "empty", "recorded", "joined" or "full"."""
+    """A window of the curve, and where it is from: "empty", "recorded", "joined" or "full"."""
 
     origin: str
-    grid: NDArray[np.uint8]
+    window: Window
+
+    @property
+    def grid(self) -> NDArray[np.uint8]:
+        """Its voxel grid, uint8 [C, H, W]."""
+        from evbench.boards.session import grid_of
+
+        return grid_of(self.window)
 
 
 def curve_windows(model: Model, recording: Path | None) -> list[CurveWindow]:
@@ -34,13 +43,15 @@ def curve_windows(model: Model, recording: Path | None) -> list[CurveWindow]:
 
     The last is the dense worst case. Raises RecordingError when the recordings hold no window with an event.
     """
-    windows = windows_for(model, recording)
-    recorded = from_emptiest_to_fullest(windows, RECORDED)
+    dataset = dataset_for(recording)
+    windows = windows_of(model, dataset)
+    rows = by_occupied_cells(windows, RECORDED)
+    most = int(windows.dense(rows[-1:]).sum(dtype=np.int64))
     full = np.maximum(random_inputs(model.graph, 1)[0], 1)
     return [
         CurveWindow("empty", np.zeros_like(full)),
-        *(CurveWindow("recorded", grid) for grid in recorded),
-        *(CurveWindow("joined", grid) for grid in _joined(windows, int(recorded[-1].sum(dtype=np.int64)))),
+        *(CurveWindow("recorded", window) for window in as_recorded(model.graph, dataset, windows, rows)),
+        *(CurveWindow("joined", grid) for grid in _joined(windows, most)),
         CurveWindow("full", full),
     ]
 
@@ -53,6 +64,8 @@ def curve_of(profile: dict[str, Any], windows: list[CurveWindow]) -> list[dict[s
             "events": measured["events"],
             "cycles": measured["total_cycles"],
             "ms": 1e3 * measured["total_cycles"] / profile["core_hz"],
+            "voxelising_cycles": measured["voxelising"]["cycles"],
+            "cycles_per_event": measured["voxelising"]["cycles_per_event"],
         }
         for window, measured in zip(windows, profile["windows"], strict=True)
     ]

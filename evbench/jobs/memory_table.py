@@ -41,6 +41,7 @@ def memory_table(result: dict[str, Any]) -> RenderableType:
         Text(),
         layers,
         Text("Layers of one kernel share its code; activations are what is held at once while a layer runs.", "dim"),
+        Text("The arena holds activations and, where none are held meanwhile, a layer's scratch.", "dim"),
         Text(),
         *(Text(f"{numbers}  {choice}") for numbers, choice in choices),
         Text(),

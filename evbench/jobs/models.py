@@ -18,6 +18,7 @@ from evbench.profiles import Representation, parse_filter
 from evbench.resources import resource
 
 if TYPE_CHECKING:
+    from evbench.events.datasets.labelled import Dataset
     from evbench.events.windowset import WindowSet
     from evbench.graph.model import IntegerGraph
 
@@ -159,9 +160,16 @@ def windows_for(model: Model, data: Path | None) -> WindowSet:
 
     Raises RecordingError when there is no window with an event.
     """
+    return windows_of(model, dataset_for(data))
+
+
+def dataset_for(data: Path | None) -> Dataset:
+    """A recording, or all recordings of a folder, as the test split of a data set; the bundled ones for None.
+
+    Raises RecordingError where there is none.
+    """
     from evbench.events.datasets.labelled import Dataset, LabelledRecording
     from evbench.events.recording import open_recording
-    from evbench.events.windowset import build_windows
 
     source = resource("assets", "recordings") if data is None else data.expanduser().absolute()
     files = (
@@ -174,7 +182,13 @@ def windows_for(model: Model, data: Path | None) -> WindowSet:
             f"{data} holds no recording", where=str(source), remedy="Name a recording or a folder of them"
         )
     recordings = tuple(LabelledRecording(path, 0, "test", "", path.name) for path in files)
-    dataset = Dataset(source.name, ("",), open_recording(files[0]).geometry, recordings)
+    return Dataset(source.name, ("",), open_recording(files[0]).geometry, recordings)
+
+
+def windows_of(model: Model, dataset: Dataset) -> WindowSet:
+    """The windows of a data set's test split as the model wants them. Raises RecordingError and ModelError."""
+    from evbench.events.windowset import build_windows
+
     kind: Any = model.graph.metadata.get("representation", "voxel")
     windows = build_windows(dataset, model.representation, "test", kind=kind)
     expected = model.graph.tensors[model.graph.inputs[0]].shape
@@ -192,16 +206,9 @@ def enough(graph: IntegerGraph, wanted: int = PROFILED_WINDOWS) -> int:
     return min(wanted, FLOAT_WINDOWS) if graph.is_float else wanted
 
 
-def profiled_inputs(model: Model, data: Path | None) -> list[NDArray[np.uint8]]:
-    """What a profile run plays to the board: windows of recordings, or random bytes where a model reads no events."""
-    count = enough(model.graph)
-    if model.reads_events or data is not None:
-        return from_emptiest_to_fullest(windows_for(model, data), count)
-    return list(random_inputs(model.graph, count))
-
-
 def compared_inputs(model: Model, data: Path | None, count: int) -> NDArray[np.uint8]:
-    """What executions are compared on, uint8 [n, C, H, W]: as `profiled_inputs`, spread over recordings and time."""
+    """What executions are compared on, uint8 [n, C, H, W]: windows spread over recordings and time, or
+    random bytes where a model reads no events."""
     count = enough(model.graph, count)
     if model.reads_events or data is not None:
         return evenly(windows_for(model, data), count)
@@ -216,8 +223,13 @@ def random_inputs(graph: IntegerGraph, count: int) -> NDArray[np.uint8]:
 
 def from_emptiest_to_fullest(windows: WindowSet, count: int) -> list[NDArray[np.uint8]]:
     """`count` windows, uint8 [C, H, W] each, spread evenly over the order of how many cells are occupied."""
+    return list(windows.dense(by_occupied_cells(windows, count)))
+
+
+def by_occupied_cells(windows: WindowSet, count: int) -> NDArray[np.int64]:
+    """The numbers of `count` windows, spread evenly over the order of how many cells are occupied."""
     order = np.argsort(np.diff(windows.offsets), kind="stable")
-    return list(windows.dense(order[_places(len(windows), count)]))
+    return order[_places(len(windows), count)]
 
 
 def evenly(windows: WindowSet, count: int) -> NDArray[np.uint8]:

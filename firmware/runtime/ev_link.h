@@ -5,7 +5,7 @@
 
 #include <stdint.h>
 
-enum { EV_LINK_VERSION = 1, EV_LINK_PAYLOAD = 1024 };
+enum { EV_LINK_VERSION = 2, EV_LINK_PAYLOAD = 1024 };
 enum { EV_LINK_BODY = EV_LINK_PAYLOAD + 2, EV_LINK_RAW = EV_LINK_BODY + 4 };
 enum { EV_LINK_WIRE = EV_LINK_RAW + EV_LINK_RAW / 254 + 2 };
 
@@ -17,7 +17,8 @@ enum {
     EV_BEGIN = 0x04,
     EV_RUN = 0x05,
     EV_DUMP = 0x06,
-    EV_RESET = 0x07
+    EV_RESET = 0x07,
+    EV_STREAM = 0x09
 };
 
 /* Board to host. */

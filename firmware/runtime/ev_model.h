@@ -71,6 +71,10 @@ typedef struct {
 /* Clears the voxel grid in ev_model_input(). */
 void ev_window_begin(void);
 
+/* The same after a window that is still there, as ev_model.input_is_kept says, and was filled by events alone: clears
+ * no more than what they filled. */
+void ev_window_next(void);
+
 /* Adds events to the voxel grid; counts stop at 255. Events outside the grid are left out. Returns how many counted. */
 uint32_t ev_window_add(const ev_event *events, uint32_t n);
 
@@ -91,15 +95,27 @@ ev_status ev_stream_begin(void);
 /* Clears the grid; events in [first, first + EV_MODEL_WINDOW_US) count from now on. */
 void ev_stream_window(uint32_t first);
 
+/* The same after a window as for ev_window_next, at its end, later, or overlapping with it: counts of bins that both
+ * have in common are kept, so that only events behind the old window are still to come. EV_BAD_ARGUMENT, and nothing is
+ * changed, for an overlap by other than whole bins, by bins of more than eight, or where no layer skips. */
+ev_status ev_stream_slide(uint32_t first);
+
 /* Filters events, in time order and each given once, as in training, and counts those that are in the window. Returns
- * how many counted. */
+ * how many counted. What the filter knows outlives windows. */
 uint32_t ev_stream_add(const ev_sensor_event *events, uint32_t n);
 
+/* The same for n packed little-endian words x | y << 8 | on << 16 | microseconds after t << 17. */
+uint32_t ev_stream_add_packed(uint32_t t, const uint8_t *words, uint32_t n);
+
+/* When a neighbour of each pixel last fired, uint32 [EV_MODEL_HEIGHT + 2][EV_MODEL_WIDTH + 2] with a border of one
+ * pixel; null for a model without the filter. */
+extern uint32_t *const ev_model_fired;
+
 /* Background activity: 1 when one of the event's eight neighbours fired at most `keep_within` microseconds before.
- * `last` holds one time per pixel, [height][width], filled with EV_NEVER before the recording starts; every event
- * updates it. Times in microseconds, differences below 2^31. */
+ * `told` is [height + 2][width + 2], filled with EV_NEVER before the recording starts; every event updates it. Events
+ * in time order; times in microseconds, differences below 2^31. */
 #define EV_NEVER 0xFFFFFFFFu
-int ev_background_activity(uint32_t *last, uint16_t width, uint16_t height, uint16_t x, uint16_t y, uint32_t t,
+int ev_background_activity(uint32_t *told, uint16_t width, uint16_t height, uint16_t x, uint16_t y, uint32_t t,
                            uint32_t keep_within);
 
 #endif

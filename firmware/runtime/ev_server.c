@@ -10,11 +10,14 @@
 /* Bits of RUN's flags. */
 enum { RUN_LAYERS = 1, RUN_STOP = 2, RUN_CONTINUE = 4 };
 
+/* Bits of BEGIN's flags. */
+enum { BEGIN_FORGET = 1, BEGIN_SLIDE = 2 };
+
 static ev_link_decoder decoder;
 static uint8_t sequence;
 static int counting;
 static int input_ready;                /* the input tensor holds a window that no layer has written over */
-static int from_events;                /* it was filled by EVENTS alone, which note where they fall */
+static int from_events;                /* it was filled by EVENTS or STREAM alone, which note where they fall */
 static uint32_t next_layer;            /* where RUN_CONTINUE goes on; 0 when there is nothing to go on from */
 static uint8_t reply[EV_LINK_PAYLOAD]; /* static, so that the stack measured during a run is the network's */
 static float logits[EV_MODEL_OUTPUTS > 0 ? EV_MODEL_OUTPUTS : 1];
@@ -25,6 +28,13 @@ static struct {
     uint64_t whole;
     uint32_t last;
 } measured;
+
+/* What making the window cost since BEGIN, without the link. */
+static struct {
+    uint32_t began;          /* cycles of clearing or sliding the grid */
+    uint32_t given, counted; /* events */
+    uint64_t cycles;         /* of filtering and counting them */
+} voxelised;
 
 void ev_server_send(uint8_t type, const uint8_t *payload, uint32_t n) {
     static uint8_t body[EV_LINK_RAW];
@@ -72,22 +82,67 @@ static void hello(void) {
     ev_server_send(EV_HELLO_REPLY, reply, (uint32_t)(end - reply));
 }
 
-static void begin(void) {
-    ev_window_begin();
+static uint32_t cycles_now(void) {
+    ev_counts now;
+    ev_counters_read(&now);
+    return now.cycles;
+}
+
+static uint32_t cycles_since(uint32_t before) {
+    const uint32_t cycles = cycles_now() - before, cost = ev_counters_overhead();
+    return cycles > cost ? cycles - cost : 0;
+}
+
+/* Payload: nothing, and events come with bins or the window densely; or the window's first microsecond and flags, and
+ * events come as the sensor gives them. Answers 0, and nothing is begun, when the last window cannot be slid there. */
+static void begin(const uint8_t *payload, uint32_t n) {
+    const uint32_t flags = n == 5 ? payload[4] : 0;
+    if ((n != 0 && n != 5) || flags > 3 || (n == 5 && !EV_MODEL_READS_STREAM)) {
+        refuse(EV_BAD_PAYLOAD);
+        return;
+    }
+    const int untouched = input_ready && from_events;
+    if (flags & BEGIN_FORGET) {
+        ev_stream_begin();
+    }
+    const uint32_t before = cycles_now();
+    if (n == 5 && !(flags & BEGIN_SLIDE)) {
+        ev_stream_window(ev_load_u32(payload));
+    } else if (n == 5 && (!untouched || ev_stream_slide(ev_load_u32(payload)) != EV_OK)) {
+        acknowledge(EV_BEGIN, 0);
+        return;
+    } else if (n == 0 && untouched) {
+        ev_window_next();
+    } else if (n == 0) {
+        ev_window_begin();
+    }
+    voxelised.began = cycles_since(before);
+    voxelised.given = voxelised.counted = 0;
+    voxelised.cycles = 0;
     input_ready = 1;
     from_events = 1;
     next_layer = 0;
-    acknowledge(EV_BEGIN, 0);
+    acknowledge(EV_BEGIN, 1);
 }
 
-static void events(const uint8_t *payload, uint32_t n) {
-    if (n % 4 != 0) {
+static void events(uint8_t type, const uint8_t *payload, uint32_t n) {
+    const uint32_t head = type == EV_STREAM ? 4 : 0; /* when the first event was, or before */
+    if (n < head || n % 4 != 0 || (type == EV_STREAM && !EV_MODEL_READS_STREAM)) {
         refuse(EV_BAD_PAYLOAD);
-    } else if (!input_ready) {
-        refuse(EV_BAD_STATE);
-    } else {
-        acknowledge(EV_EVENTS, ev_window_add_packed(payload, n / 4));
+        return;
     }
+    if (!input_ready) {
+        refuse(EV_BAD_STATE);
+        return;
+    }
+    const uint8_t *words = payload + head;
+    const uint32_t given = (n - head) / 4, before = cycles_now();
+    const uint32_t counted = type == EV_STREAM ? ev_stream_add_packed(ev_load_u32(payload), words, given)
+                                               : ev_window_add_packed(words, given);
+    voxelised.cycles += cycles_since(before);
+    voxelised.given += given;
+    voxelised.counted += counted;
+    acknowledge(type, counted);
 }
 
 static void dense(const uint8_t *payload, uint32_t n) {
@@ -147,7 +202,9 @@ static void send_result(uint32_t first, uint32_t last, uint32_t stack) {
     }
     uint32_t n = last + 1 == ev_model.layers ? ev_model.outputs : 0;
     uint8_t *end = ev_put_u64(ev_put_u64(reply, total), measured.whole);
-    end = ev_put_u16(ev_put_u32(ev_put_u32(end, stack), ev_counters_overhead()), n);
+    end = ev_put_u32(ev_put_u32(end, stack), ev_counters_overhead());
+    end = ev_put_u32(ev_put_u32(ev_put_u32(end, voxelised.began), voxelised.given), voxelised.counted);
+    end = ev_put_u16(ev_put_u64(end, voxelised.cycles), n);
     end = ev_put_bytes(end, logits, n * 4);
     ev_server_send(EV_RESULT, reply, (uint32_t)(end - reply));
 }
@@ -206,8 +263,9 @@ static void answer(const uint8_t *body, uint32_t length) {
     sequence = body[1];
     switch (body[0]) {
     case EV_HELLO: hello(); break;
-    case EV_BEGIN: begin(); break;
-    case EV_EVENTS: events(payload, n); break;
+    case EV_BEGIN: begin(payload, n); break;
+    case EV_EVENTS:
+    case EV_STREAM: events(body[0], payload, n); break;
     case EV_INPUT: dense(payload, n); break;
     case EV_RUN: run(payload, n); break;
     case EV_DUMP: dump(payload, n); break;

@@ -11,6 +11,38 @@ void ev_window_begin(void) {
     }
 }
 
+static inline void clear_word(uint8_t *bytes) {
+    const uint32_t nothing = 0;
+    ev_copy(bytes, &nothing, sizeof nothing);
+}
+
+/* Words may overlap: that is cheaper than to end with single bytes. */
+static inline void clear_pixel(uint8_t *bytes, uint32_t n) {
+    if (n < 4) {
+        ev_fill(bytes, 0, n);
+        return;
+    }
+    for (uint32_t i = 0; i + 4 < n; i += 4) {
+        clear_word(bytes + i);
+    }
+    clear_word(bytes + n - 4);
+}
+
+void ev_window_next(void) {
+    const ev_sites *activity = ev_model_activity;
+    if (activity == 0) {
+        ev_window_begin();
+        return;
+    }
+    const ev_tensor_info *grid = &ev_model_tensors[ev_model.input];
+    uint8_t *counts = ev_model_input();
+    ev_walk walk = ev_walk_over(activity);
+    while (ev_walk_on(&walk)) {
+        clear_pixel(counts + ((uint32_t)walk.y * grid->width + (uint32_t)walk.x) * grid->channels, grid->channels);
+    }
+    ev_fill(activity->bits, 0, 4u * (uint32_t)(activity->height * activity->words));
+}
+
 static uint32_t count(const ev_tensor_info *grid, uint8_t *counts, uint32_t x, uint32_t y, uint32_t on, uint32_t bin) {
     uint32_t bins = grid->channels / 2u;
     if (x >= grid->width || y >= grid->height || on > 1u || bin >= bins) {

@@ -8,7 +8,7 @@ import struct
 import threading
 import tty
 
-from evbench.boards.frames import Frame, FrameReader, Nak, Type, encode_frame
+from evbench.boards.frames import PROTOCOL_VERSION, Frame, FrameReader, Nak, Type, encode_frame
 
 LAYERS, OUTPUTS = 2, 3
 LOGITS = (0.5, -1.25, 3.0)
@@ -25,7 +25,7 @@ class FakeBoard:
         tty.setraw(self.slave)
         self.port = os.ttyname(self.slave)
         self.trouble: dict[Type, list[str]] = {}
-        self.version = 1
+        self.version = PROTOCOL_VERSION
         self.seen: list[Frame] = []
         self.events: list[int] = []
         self.memory = bytearray(grid)
@@ -92,7 +92,9 @@ class FakeBoard:
                     layer = struct.pack("<HIBBBBBx", index, 100 * (index + 1), 1, 0, 0, 2, 3)
                     self._send(Type.LAYER, sequence, layer)
             logits = LOGITS if stop == LAYERS - 1 else ()
-            result = struct.pack(f"<QQIIH{len(logits)}f", 300, 350, 64, 8, len(logits), *logits)
+            voxelising = struct.pack("<IIIQ", 40, len(self.events), len(self.events), 30 * len(self.events))
+            result = struct.pack("<QQII", 300, 350, 64, 8) + voxelising
+            result += struct.pack(f"<H{len(logits)}f", len(logits), *logits)
             self._send(Type.RESULT, sequence, result)
         elif frame.type == Type.DUMP:
             index, offset, length = struct.unpack("<HIH", payload)

@@ -10,6 +10,7 @@ from evbench.boards.frames import (
     MAX_PAYLOAD,
     Frame,
     FrameReader,
+    Voxelising,
     decode_frame,
     describe_fault,
     encode_frame,
@@ -65,9 +66,10 @@ def test_a_payload_of_the_wrong_length_is_refused(parse):
         parse(b"abc")
 
 
-def test_a_result_carries_its_logits():
-    result = parse_result(struct.pack("<QQIIH2f", 10, 12, 300, 8, 2, 1.5, -2.0))
+def test_a_result_carries_its_logits_and_what_the_voxel_grid_cost():
+    result = parse_result(struct.pack("<QQIIIIIQH2f", 10, 12, 300, 8, 70, 5, 3, 1 << 33, 2, 1.5, -2.0))
     assert (result.cycles, result.run_cycles, result.stack_bytes, result.read_overhead) == (10, 12, 300, 8)
+    assert result.voxelising == Voxelising(began_cycles=70, given=5, counted=3, cycles=1 << 33)
     assert result.logits.tolist() == [1.5, -2.0]
 
 

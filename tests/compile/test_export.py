@@ -141,4 +141,4 @@ def test_the_readme_states_what_the_memory_plan_needs(
     text = (tmp_path / "network" / "README.md").read_text()
     assert "uint8 [32][32][4], event counts" in text
     assert all(operator.name in text for operator in small_graph.operators)
-    assert "| activations, dtcm | DTCM |" in text
+    assert "| arena, dtcm | DTCM |" in text

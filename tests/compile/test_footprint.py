@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+import dataclasses
+import json
 from pathlib import Path
 
 import pytest
 
 from evbench.compile.build import build_firmware
 from evbench.compile.footprint import footprint
-from evbench.compile.generate import scratch_bytes
+from evbench.compile.generate import layer_scratch_bytes
 from evbench.compile.linker import STACK_BYTES
+from evbench.compile.placement import plan_for
 from evbench.errors import DoesNotFitError
 from evbench.graph.model import IntegerGraph
 from evbench.profiles import BoardProfile, load_board
@@ -26,7 +29,7 @@ def test_the_parts_of_every_region_add_up_to_what_the_build_uses(
     parts = {region.name: region.parts for region in found.regions}
     assert all(sum(parts[region.name].values()) == region.used for region in found.regions)
     assert parts["dtcm"]["stack"] == found.stack_reserved == STACK_BYTES
-    assert parts["dtcm"]["scratch"] == scratch_bytes(small_graph)
+    assert parts["dtcm"]["arena"] == plan_for(small_graph, board).peak["dtcm"]
     assert parts["flash"]["constants"] == sum(layer.constants for layer in found.layers)
     assert parts["flash"]["rest"] < 4096
     assert 0 < found.stack.bytes < STACK_BYTES
@@ -39,7 +42,19 @@ def test_every_layer_has_its_kernel_its_code_and_its_place(
     assert [layer.name for layer in layers] == [operator.name for operator in small_graph.operators]
     assert all(layer.code > 50 and layer.region == "dtcm" for layer in layers)
     assert all(layer.activations >= layer.output and layer.choice for layer in layers)
-    assert max(layer.scratch for layer in layers) == scratch_bytes(small_graph)
+    assert [layer.scratch for layer in layers] == [layer_scratch_bytes(small_graph, op) for op in small_graph.operators]
+
+
+def test_what_the_noise_filter_remembers_has_a_part_of_its_own(
+    small_graph: IntegerGraph, board: BoardProfile, builds: Path
+) -> None:
+    filters = json.dumps([{"name": "background-activity", "keep_within": 30_000}])
+    graph = dataclasses.replace(small_graph, metadata={"bins": "2", "window_us": "50000", "filters": filters})
+    found = footprint(graph, board, build_firmware(graph, board, builds))
+    filters_bytes = [region.parts.get("filter", 0) for region in found.regions if region.used]
+    assert filters_bytes == [0, 145 * 32]  # 34 x 34 times of 4 bytes, in whole cache lines
+    plain = footprint(small_graph, board, build_firmware(small_graph, board, builds))
+    assert not any("filter" in region.parts for region in plain.regions)
 
 
 def test_constants_in_external_flash_are_counted_there(small_graph: IntegerGraph, builds: Path) -> None:

@@ -155,6 +155,41 @@ def test_a_fast_region_too_small_for_all_holds_what_is_written_and_read_most() -
     assert all(place.region == "fast" for name, place in plan.placements.items() if name != "input")
 
 
+@settings(max_examples=100, deadline=None)
+@given(graph=branching_graphs(), data=st.data())
+def test_scratch_shares_memory_only_with_what_is_not_alive_and_what_lasts_with_nothing(
+    graph: IntegerGraph, data: st.DataObject
+) -> None:
+    scratch = {operator.name: data.draw(st.integers(0, 3000)) for operator in graph.operators}
+    lasting = data.draw(st.integers(0, 3000))
+    everything = sum(tensor.bytes + ALIGNMENT for tensor in graph.tensors.values()) + lasting + ALIGNMENT
+    plan = plan_memory(graph, {"fast": 3008, "large": everything}, scratch, lasting)
+    lives = lifetimes(graph, plan.inputs_kept)
+    for step, operator in enumerate(graph.operators):
+        for name, place in plan.placements.items():
+            if lives[name][0] <= step <= lives[name][1] and place.region == "fast":
+                assert place.offset >= scratch[operator.name]
+    largest = max(scratch.values())
+    assert (plan.scratch is None) == (largest == 0)
+    if plan.scratch:
+        assert (plan.scratch.region, plan.scratch.offset) == ("fast", 0)
+        assert largest <= plan.scratch.bytes <= plan.peak["fast"]
+    assert (plan.lasting is None) == (lasting == 0)
+    if plan.lasting:
+        begin, end = plan.lasting.offset, plan.lasting.offset + plan.lasting.bytes
+        taken = [place for place in plan.placements.values() if place.region == plan.lasting.region]
+        taken += [plan.scratch] if plan.scratch and plan.lasting.region == "fast" else []
+        assert all(place.offset >= end or place.offset + place.bytes <= begin for place in taken)
+        assert end <= plan.peak[plan.lasting.region]
+
+
+def test_scratch_larger_than_the_fastest_region_is_refused_by_its_layer() -> None:
+    graph = random_graph(0)
+    name = graph.operators[1].name
+    with pytest.raises(ModelError, match=f"layer '{name}'"):
+        plan_memory(graph, {"fast": 1024, "large": 10**6}, {name: 10**6})
+
+
 def test_activations_that_do_not_fit_name_the_layer_and_the_bytes() -> None:
     with pytest.raises(ModelError, match=r"196,608 bytes are needed at once\. layer 'conv0', with 102,400 bytes"):
         plan_memory(random_graph(0), {"axi": 100 * 1024})

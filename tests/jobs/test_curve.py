@@ -36,7 +36,11 @@ def test_windows_are_joined_until_they_hold_so_many_events(windows: list[CurveWi
 
 
 def test_the_points_of_a_curve_are_those_of_its_windows(windows: list[CurveWindow]) -> None:
-    measured = [{"events": 10 * number, "total_cycles": 480 * number} for number in range(len(windows))]
+    voxelising = {"cycles": 480, "cycles_per_event": 48.0}
+    measured = [
+        {"events": 10 * number, "total_cycles": 480 * number, "voxelising": voxelising}
+        for number in range(len(windows))
+    ]
     profile = {"board": "b", "modelled": True, "core_hz": 480_000, "windows": measured}
     points = curve_of(profile, windows)
     assert [point["ms"] for point in points] == list(range(len(windows)))
@@ -45,6 +49,7 @@ def test_the_points_of_a_curve_are_those_of_its_windows(windows: list[CurveWindo
         shown.print(curve_table({**profile, "curve": points}))
     assert "modelled" in text.get()
     assert text.get().count("recorded") == RECORDED
+    assert text.get().count("48.0") == len(points)
 
 
 def test_layers_say_what_they_skip_and_why(windows: list[CurveWindow]) -> None:

@@ -8,9 +8,6 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-import numpy as np
-from numpy.typing import NDArray
-
 from evbench.errors import DoesNotFitError
 from evbench.jobs.models import MODEL, enough, from_emptiest_to_fullest
 from evbench.jobs.skipping import describe_skipping
@@ -20,7 +17,7 @@ from evbench.profiles import BoardProfile, load_board
 from evbench.workspace import Workspace
 
 if TYPE_CHECKING:
-    from evbench.boards.session import BoardSession, RunResult
+    from evbench.boards.session import BoardSession, RunResult, Window
     from evbench.compile.build import Build
     from evbench.graph.model import IntegerGraph
 
@@ -113,18 +110,23 @@ def measure(
     session: BoardSession,
     build: Build,
     graph: IntegerGraph,
-    windows: Sequence[NDArray[np.uint8]],
+    windows: Sequence[Window],
     on_window: Callable[[int, RunResult], None],
 ) -> dict[str, Any]:
-    """Profile a flashed build on windows [C, H, W]; the JSON of `evbench profile`.
+    """Profile a flashed build on windows; the JSON of `evbench profile`.
 
     What the board measured, what each layer skipped and why, and a bound of the stack.
     """
+    from evbench.boards.session import grid_of
+    from evbench.compile.representation import stream_settings
     from evbench.compile.stack import stack_bound
 
     result: dict[str, Any] = session.profile(build, graph, windows, on_window=on_window).to_json()
-    for layer, skipping in zip(result["layers"], describe_skipping(graph, windows[result["median"]]), strict=True):
+    skipped = describe_skipping(graph, grid_of(windows[result["median"]]))
+    for layer, skipping in zip(result["layers"], skipped, strict=True):
         layer.update(skipping)
+    settings = stream_settings(graph)
+    result["board_filters_within_us"] = settings.keep_within if settings else None
     return result | {"stack_bound_bytes": stack_bound(build.elf).bytes}
 
 
