@@ -154,6 +154,12 @@ def explain(error: BaseException, where: Path | str) -> EvbenchError | None:
             where=f"{'Not possible to open' if unwritable else 'No permission for'} {path}",
             remedy="Choose another folder with --workspace or EVBENCH_WORKSPACE",
         )
+    if isinstance(error, sqlite3.OperationalError) and "is locked" in text:
+        return WorkspaceError(
+            "The workspace's database is locked: another program is writing to it and does not end",
+            where=str(where),
+            remedy="End that program, or wait for it, and try again",
+        )
     if isinstance(error, sqlite3.OperationalError) and "disk I/O error" in text:
         # SQLite's word for a disk with no room left for its write-ahead log, among other things.
         return WorkspaceError(

@@ -124,10 +124,14 @@ class Lease:
 
 
 class Store:
-    """The database of one workspace. Methods may be called from any thread; each thread has its own connection."""
+    """The database of one workspace. Methods may be called from any thread; each thread has its own connection.
 
-    def __init__(self, workspace: Workspace) -> None:
+    Where another program holds the database, a method waits `patience_s` seconds before it raises WorkspaceError.
+    """
+
+    def __init__(self, workspace: Workspace, patience_s: float = 30) -> None:
         self.workspace = workspace
+        self._patience_s = patience_s
         self._local = threading.local()
         with self._transaction() as db:
             version = db.execute("PRAGMA user_version").fetchone()[0]
@@ -283,6 +287,20 @@ class Store:
         """A number that changes when another connection has written: cheap to ask before reading again."""
         return int(self._rows("PRAGMA data_version")[0]["data_version"])
 
+    def locked(self) -> bool:
+        """Whether another program holds the database now, so that what is to be written waits."""
+        connection = self._connection()
+        # Long enough for what others write between two of their breaths.
+        connection.execute("PRAGMA busy_timeout = 250")
+        try:
+            connection.execute("BEGIN IMMEDIATE")
+            connection.execute("ROLLBACK")
+        except sqlite3.OperationalError:
+            return True
+        finally:
+            connection.execute(f"PRAGMA busy_timeout = {round(self._patience_s * 1000)}")
+        return False
+
     def close(self) -> None:
         """Close this thread's connection."""
         connection = getattr(self._local, "connection", None)
@@ -293,7 +311,7 @@ class Store:
     def _connection(self) -> sqlite3.Connection:
         connection: sqlite3.Connection | None = getattr(self._local, "connection", None)
         if connection is None:
-            connection = sqlite3.connect(self.workspace.db, timeout=30, isolation_level=None)
+            connection = sqlite3.connect(self.workspace.db, timeout=self._patience_s, isolation_level=None)
             connection.row_factory = sqlite3.Row
             connection.execute("PRAGMA journal_mode = WAL")
             connection.execute("PRAGMA synchronous = NORMAL")

@@ -6,20 +6,21 @@ import os
 from collections.abc import Iterable, Sequence
 from dataclasses import replace
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from textual import on, work
 from textual.app import App, ComposeResult, SystemCommand
 from textual.reactive import reactive
 from textual.screen import Screen
 from textual.widgets import ContentSwitcher, Footer
+from textual.worker import Worker
 
 from evbench.tui.actions import PANES, Action, bindings, pane_entry
 from evbench.tui.messages import JobsRead, PictureSaved, Refused, Visit
 from evbench.tui.panes.base import TROUBLE, Pane
 from evbench.tui.preferences import Preferences, preferences_file, read_preferences, write_preferences
 from evbench.tui.saving import save_screen, screen_lines, text_within
-from evbench.tui.state.queue import JobsState, read_jobs
+from evbench.tui.state.queue import LOCKED, JobsState, read_jobs
 from evbench.tui.themes import DARK, THEMES, TRANSLATIONS, Inks
 from evbench.tui.widgets.pane_bar import PaneBar
 
@@ -40,6 +41,8 @@ def _action_commands() -> type[Provider]:
 
 
 _EVERY = 0.5
+_PATIENCE_S = 2
+"""For a database that another program holds; what a key has asked for waits longer, and the user is told."""
 _READING_TIME = 10
 
 
@@ -70,6 +73,7 @@ class Workbench(App[None]):
         self.workspace = workspace
         self.data = data
         self._store: Store | None = None
+        self._at_work: set[Worker[Any]] = set()
 
     @property
     def store(self) -> Store:
@@ -77,7 +81,7 @@ class Workbench(App[None]):
         if self._store is None:
             from evbench.jobs.store import Store
 
-            self._store = Store(self.workspace)
+            self._store = Store(self.workspace, patience_s=_PATIENCE_S)
         return self._store
 
     def compose(self) -> ComposeResult:
@@ -193,13 +197,17 @@ class Workbench(App[None]):
     # --- what all panes look at ---------------------------------------------------------------------------------------
 
     def _poll(self) -> None:
-        if not any(worker.group == "jobs" and not worker.is_finished for worker in self.workers):
-            self.read_jobs()
+        before, self._at_work = self._at_work, {worker for worker in self.workers if not worker.is_finished}
+        if not any(worker.group == "jobs" for worker in self._at_work):
+            self.read_jobs(bool(before & self._at_work))
 
     @work(thread=True, exclusive=True, group="jobs")
-    def read_jobs(self) -> None:
+    def read_jobs(self, waiting: bool = False) -> None:
+        """Read the list of jobs; `waiting` says that something takes long, for which a locked database may be why."""
         try:
             jobs = read_jobs(self.store)
+            if waiting and self.store.locked():
+                jobs = replace(jobs, problem=LOCKED)
         except TROUBLE as error:
             jobs = JobsState(self.jobs.jobs, str(error), read=True)
         if jobs != self.jobs:
@@ -210,7 +218,7 @@ class Workbench(App[None]):
         self.jobs = message.jobs
 
     def watch_jobs(self, before: JobsState, jobs: JobsState) -> None:
-        self.query_one(PaneBar).status = jobs.headline(self.workspace.root)
+        self.query_one(PaneBar).status = jobs.headlines(self.workspace.root)
         for pane in self.query(Pane):
             pane.jobs_changed(jobs)
         for job in jobs.ended_since(before):

@@ -81,7 +81,8 @@ class JobsPane(Pane):
             self._show_stages()
 
     def shows(self, job: JobEntry) -> bool:
-        return True
+        # Where there is no room for stages, there is none for why one failed.
+        return self.query_one(StageList).display or job.state == "done"
 
     def _fill(self) -> None:
         table = self.query_one(DataTable)

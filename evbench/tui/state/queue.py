@@ -13,6 +13,7 @@ if TYPE_CHECKING:
 
 _LISTED = 200
 FINISHED = ("done", "reused")
+LOCKED = "The database is locked. Another program is writing to it. What was asked for goes on when that has ended."
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,12 +49,14 @@ class JobsState:
     problem: str = ""
     read: bool = False
 
-    def headline(self, root: Path) -> str:
-        """The workspace and what is running in it."""
+    def headlines(self, root: Path) -> tuple[str, ...]:
+        """The workspace and what is running in it, in full and ever shorter."""
+        if self.problem:
+            return f"⚠ {self.problem.partition('.')[0]}", "⚠ jobs unread", "⚠"
         running = sum(job.state == "running" for job in self.jobs)
         queued = sum(job.state == "queued" for job in self.jobs)
         parts = [f"{running} running"] * (running > 0) + [f"{queued} queued"] * (queued > 0)
-        return "  ".join([*parts, f"{root.parent.name}/{root.name}"])
+        return "  ".join([*parts, f"{root.parent.name}/{root.name}"]), "  ".join(parts), parts[0] if parts else ""
 
     def ended_since(self, before: JobsState) -> list[JobEntry]:
         """Jobs that were active in an earlier reading and are not any more."""
