@@ -218,6 +218,10 @@ class NetworkSettings(Model):
     frames: str = "frame-resnet"
 
 
+Precision = Literal["int8", "int16", "fp32"]
+"""How a layer computes: in 8 bits, with its output on 16 bits, or in float32."""
+
+
 class QuantizeSettings(Model):
     """How the network becomes integers. `percentile` is that of the two observers that have it in their name.
 
@@ -226,6 +230,7 @@ class QuantizeSettings(Model):
     into the weights with the statistics it has, so that training sees what the board computes; 1 leaves either free.
     Neither happens before one epoch was rounded. `weights` says whether every output channel of a convolution has a
     weight scale of its own or all share one; `per_channel_head` gives each logit's weights a scale of their own.
+    `layers` gives layers, or modules and all layers in them, another precision than int8.
     """
 
     method: Literal["qat", "ptq"] = "qat"
@@ -239,6 +244,7 @@ class QuantizeSettings(Model):
     freeze_norm: float = Field(default=0.75, gt=0, le=1)
     weights: Literal["per-channel", "per-tensor"] = "per-channel"
     per_channel_head: bool = False
+    layers: dict[str, Precision] = {}
 
     @property
     def late(self) -> bool:

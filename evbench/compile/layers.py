@@ -249,9 +249,8 @@ class _Layer:
 
     def rescale(self, source: str, target: str) -> Call:
         given, made = self.sources[0], self.output
-        to = "s16" if made.dtype is DType.S16 else "8"
-        if given.dtype is not DType.S16:
-            kernel = "ev_rescale_8_s16" if to == "s16" else "ev_rescale_8"
+        if given.dtype in (DType.U8, DType.S8):
+            kernel = rescale_kernel(given.dtype, made.dtype)
             table = self.constants.add(lookup_table(given, made))
             return Call(kernel, "", f"{kernel}({made.size}, {table}, {source}, {target});")
         low, high = self._clamp(relu=False)
@@ -264,7 +263,7 @@ class _Layer:
             "low": str(low),
             "high": str(high),
         }
-        return self._call(f"ev_rescale_s16_{to}", "ev_rescale", fields, f"{source}, {target}")
+        return self._call(rescale_kernel(given.dtype, made.dtype), "ev_rescale", fields, f"{source}, {target}")
 
     def maximum(self, operator: MaxPool2d, source: str, target: str) -> Call:
         kernel = f"ev_maxpool_{self.sources[0].dtype}"
@@ -315,6 +314,8 @@ class _Layer:
         )
 
     def _clamp(self, relu: bool) -> tuple[int, int]:
+        if self.output.dtype.is_float:
+            return 0, 0
         info = np.iinfo(self.output.dtype.numpy)
         return (self.output.zero_point if relu else int(info.min)), int(info.max)
 
@@ -363,6 +364,12 @@ def convolution_family(operator: Conv2d, given: DType) -> str:
         return "ev_depthwise"
     eight_bit = given in (DType.U8, DType.S8) and operator.weight.dtype.kind != "f"
     return "ev_multiplied" if eight_bit and operator.weight.shape[1] == 1 else "ev_grouped"
+
+
+def rescale_kernel(given: DType, made: DType) -> str:
+    """The kernel that turns activations of type `given` into `made`; one serves both 8-bit types."""
+    names = ["8" if dtype in (DType.U8, DType.S8) else str(dtype) for dtype in (given, made)]
+    return "ev_rescale_8" if names == ["8", "8"] else f"ev_rescale_{names[0]}_{names[1]}"
 
 
 def channels_last(operator: Conv2d, family: str) -> NDArray[Any]:

@@ -6,7 +6,8 @@ Formulas, all in float32 with one rounding per operation (no fused multiply-add)
 * Linear to f32:            y = f32(acc) * (s_in * s_w[o])
 * GlobalAveragePool:        y = clamp(rne(f32(sum - count * z_in) * m) + z_out),  m = s_in / (s_out * f32(count))
 * AveragePool2d:            y = clamp(rne((f32(sum) / f32(count)) / r) + z_out),  r = s_out / s_in, sum of inside pixels
-* Concat, Rescale:          y = clamp(rne((f32(x - z_in) * s_in) / s_out) + z_out); x itself where the grids are equal
+* Concat, Rescale:          y = clamp(rne((f32(x - z_in) * s_in) / s_out) + z_out); x itself where the grids are equal,
+                            f32(x - z_in) * s_in to float32
 * MaxPool2d:                the largest stored integer; padding never wins
 * Add:                      y = clamp(rne((f32(a - z_a) * s_a + f32(b - z_b) * s_b) / s_out) + z_out)
 
@@ -16,7 +17,9 @@ GlobalAveragePool and MaxPool2d are what ONNX Runtime's integer kernels compute.
 DequantizeLinear, Add, QuantizeLinear, with a true division: the fused QLinearAdd kernel folds constants and uses FMA on
 AVX2 and 22-bit fixed point on ARM, so its last bit depends on the machine.
 
-Float graphs compute in float32; their sums depend on the order of addition, so executions agree only closely.
+Float graphs compute in float32; their sums depend on the order of addition, so executions agree only closely. Between
+integer layers that would round to other integers, so float layers there add in the order of the firmware's kernels:
+bias, then products by row, column and input channel, each rounded to float32.
 """
 
 from __future__ import annotations
@@ -84,7 +87,7 @@ def run_operator(graph: IntegerGraph, operator: Operator, inputs: list[NDArray[A
         case Conv2d() | Linear():
             return _weighted_chunks(graph, operator, inputs[0])
         case GlobalAveragePool():
-            return np.asarray(inputs[0].mean(axis=(2, 3), keepdims=True, dtype=np.float32))
+            return _float_mean(inputs[0])
         case MaxPool2d():
             return _max_pool(operator, inputs[0])
         case AveragePool2d():
@@ -186,6 +189,8 @@ def accumulate(graph: IntegerGraph, operator: Operator, inputs: list[NDArray[Any
     exact32 = operator.weight.dtype.kind == "f" or accumulator_bound(graph, operator) < EXACT_FLOAT32
     real = real_grid(inputs[0], source, operator.weight.dtype.kind == "f").astype(np.float32 if exact32 else np.float64)
     weight, bias = operator.weight.astype(real.dtype), operator.bias.astype(real.dtype)
+    if operator.weight.dtype.kind == "f" and not graph.is_float:
+        return _in_kernel_order(operator, real, weight, bias)
     if isinstance(operator, Linear):
         return np.asarray(real.reshape(len(real), -1) @ weight.T + bias)
     return convolve(real, weight, operator.stride, operator.padding, operator.groups) + bias[:, None, None]
@@ -219,6 +224,8 @@ def regrid(stored: NDArray[Any], source: Tensor, target: Tensor) -> NDArray[Any]
     """Stored values of `source` as those of `target` that are nearest to the same real values."""
     if source.grid == target.grid:
         return stored
+    if target.dtype.is_float:
+        return real_grid(stored, source, scaled=True)
     return _clamp(real_grid(stored, source, scaled=True) / np.float32(target.scale), target, relu=False)
 
 
@@ -255,6 +262,43 @@ def convolve(
     unfolded = patches.transpose(0, 1, 4, 5, 2, 3).reshape(count, channels * height * width, rows * columns)
     product = np.matmul(weight.reshape(outputs, -1), unfolded)
     return np.asarray(product.reshape(count, outputs, rows, columns))
+
+
+def _in_kernel_order(
+    operator: Conv2d | Linear, real: NDArray[Any], weight: NDArray[Any], bias: NDArray[Any]
+) -> NDArray[Any]:
+    """A float layer's sums as firmware adds them; padding adds zeros, which changes no sum."""
+    if isinstance(operator, Linear):
+        count = len(real)
+        inputs = np.moveaxis(real, 1, -1).reshape(count, -1)
+        shape = (len(weight), *real.shape[1:])
+        ordered = np.moveaxis(weight.reshape(shape), 1, -1).reshape(len(weight), -1)
+        total = np.repeat(bias[None], count, axis=0)
+        for place in range(inputs.shape[1]):
+            total += inputs[:, place, None] * ordered[None, :, place]
+        return total
+    outputs, channels, height, width = weight.shape
+    top, left, bottom, right = operator.padding
+    padded = np.pad(real, ((0, 0), (0, 0), (top, bottom), (left, right)))
+    patches = sliding_window_view(padded, (height, width), axis=(2, 3))
+    patches = patches[:, :, :: operator.stride[0], :: operator.stride[1]]
+    count, _, rows, columns = patches.shape[:4]
+    grouped = patches.reshape(count, operator.groups, channels, rows, columns, height, width)
+    filters = weight.reshape(operator.groups, -1, channels, height, width)[..., None, None]
+    total = np.empty((count, operator.groups, filters.shape[1], rows, columns), real.dtype)
+    total[:] = bias.reshape(operator.groups, -1, 1, 1)
+    for y in range(height):
+        for x in range(width):
+            for channel in range(channels):
+                total += grouped[:, :, None, channel, :, :, y, x] * filters[:, :, channel, y, x]
+    return total.reshape(count, outputs, rows, columns)
+
+
+def _float_mean(values: NDArray[np.float32]) -> NDArray[np.float32]:
+    """The mean of each map [N, C, 1, 1], its values added one after the other as firmware does."""
+    flat = values.reshape(*values.shape[:2], -1)
+    total = np.cumsum(flat, axis=2, dtype=np.float32)[:, :, -1]
+    return np.asarray((total / np.float32(flat.shape[2]))[:, :, None, None])
 
 
 def _weighted_chunks(graph: IntegerGraph, operator: Conv2d | Linear, stored: NDArray[Any]) -> NDArray[np.float32]:

@@ -156,7 +156,7 @@ class Add(Operator):
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Rescale(Operator):
-    """The same real values on another grid: from 8 bit to 16 bit, where a more exact head begins, or back."""
+    """The same real values in another precision: between 8-bit, 16-bit and float layers, or from grid to grid."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -200,7 +200,13 @@ class IntegerGraph:
 
     @property
     def is_float(self) -> bool:
-        """Whether the network computes in float32, as the fp32 baselines do."""
+        """Whether the whole network computes in float32, as the fp32 baselines do."""
+        made = (self.tensors[operator.output].dtype for operator in self.operators)
+        return self.has_float_layers and all(dtype.is_float for dtype in made)
+
+    @property
+    def has_float_layers(self) -> bool:
+        """Whether some layer has float weights."""
         return any(isinstance(op, Conv2d | Linear) and op.weight.dtype.kind == "f" for op in self.operators)
 
     @property

@@ -117,7 +117,8 @@ class OnnxSession:
                 kind = _ELEMENT[graph.tensors[tensor].dtype]
                 model.graph.output.append(_value_info(name, graph.tensors[tensor].shape, kind))
         for operator in graph.operators:
-            if isinstance(operator, Add | AveragePool2d) and not graph.is_float:
+            rounds = not graph.tensors[operator.output].dtype.is_float
+            if isinstance(operator, Add | AveragePool2d) and rounds:
                 name = f"{operator.kind}:{operator.output}"
                 node = next(node for node in model.graph.node if node.name == name)
                 model.graph.output.append(_value_info(node.output[0], graph.tensors[operator.output].shape))

@@ -172,7 +172,8 @@ def _check_types(graph: IntegerGraph, operator: Operator, sources: list[Tensor],
         integer = given <= set(eight_bit) and made in eight_bit
         floats = given == {DType.F32} and made.is_float and not isinstance(operator, Rescale)
         if isinstance(operator, Rescale):
-            integer = (wide or given <= set(eight_bit)) and made in (*eight_bit, DType.S16)
+            integer = (wide or given <= set(eight_bit)) and made in (*eight_bit, DType.S16, DType.F32)
+            integer = integer or (given == {DType.F32} and made in (*eight_bit, DType.S16))
         elif isinstance(operator, GlobalAveragePool):
             integer = integer or (made is DType.S16 and (wide or given <= set(eight_bit)))
         elif isinstance(operator, MaxPool2d | Add):

@@ -10,6 +10,8 @@ import torch
 from numpy.typing import NDArray
 from torch.fx import Interpreter, Node
 
+from evbench.graph.execute import regrid
+from evbench.graph.model import Rescale
 from evbench.quantize.lower import Lowering
 from evbench.quantize.program import ConvertedProgram
 
@@ -33,6 +35,11 @@ class TorchExecution:
         recorder = _Recorder(self._program, self._lowering, given or {})
         with torch.no_grad():
             recorder.run(torch.from_numpy(batch).float())
+        # Widening loses nothing, so the program has no node for it.
+        for operator in self._lowering.operators:
+            if isinstance(operator, Rescale) and operator.output not in recorder.stored:
+                source, target = (self._lowering.tensors[name] for name in (operator.inputs[0], operator.output))
+                recorder.stored[target.name] = regrid(recorder.stored[source.name], source, target)
         return recorder.stored
 
 

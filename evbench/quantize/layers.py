@@ -51,7 +51,8 @@ def _per_channel(values: Tensor, weight: Tensor) -> Tensor:
 class WeightedLayer(ABC, nn.Module):
     """What convolution and matrix product share. weight: [O, ...] float32; bias: [O] float32 or None.
 
-    `input_scale` returns the scale of the tensor this layer reads; a program sets it once its observers exist.
+    `input_scale` returns the scale of the tensor this layer reads; a program sets it once its observers exist. A layer
+    that `keeps_float` is never rounded.
     """
 
     def __init__(self, weight: Tensor, bias: Tensor | None, norm: nn.BatchNorm2d | None, per_channel: bool) -> None:
@@ -62,6 +63,7 @@ class WeightedLayer(ABC, nn.Module):
         self.per_channel = per_channel
         self.fake_quantize = True
         self.norm_frozen = False
+        self.keeps_float = False
         self.input_scale: Callable[[], Tensor] = lambda: torch.ones(())
 
     @abstractmethod
@@ -138,15 +140,18 @@ class WeightedLayer(ABC, nn.Module):
         return bias + ((fixed / grid).round() * grid - fixed)
 
     def forward(self, x: Tensor) -> Tensor:
-        if self.fake_quantize and not self.training:
+        rounds = self.fake_quantize and not self.keeps_float
+        if rounds and not self.training:
             parameters = self.integer()
             return self.apply_weights(x, parameters.real_weight(), parameters.real_bias())
-        weight = self.rounded_weight() if self.fake_quantize else self.weight
+        if self.keeps_float and not self.training:
+            return self.apply_weights(x, *self.folded())
+        weight = self.rounded_weight() if rounds else self.weight
         if self.norm is not None and not self.norm_frozen:
             return cast(Tensor, self.norm(self.apply_weights(x, weight, self.bias)))
         factor, bias = self._norm_factor(), self._folded_bias()
         weight = weight * _per_channel(factor, weight)
-        return self.apply_weights(x, weight, self._snapped(bias, factor) if self.fake_quantize else bias)
+        return self.apply_weights(x, weight, self._snapped(bias, factor) if rounds else bias)
 
 
 class ConvLayer(WeightedLayer):

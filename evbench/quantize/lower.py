@@ -28,10 +28,12 @@ from evbench.graph.model import (
     Linear,
     MaxPool2d,
     Operator,
+    Rescale,
     Tensor,
 )
 from evbench.quantize import nodes as form
 from evbench.quantize.capture import capture
+from evbench.quantize.precision import is_conversion
 from evbench.quantize.program import ConvertedProgram, write_out_layers
 
 _quantized = torch.ops.quantized_decomposed
@@ -48,9 +50,14 @@ class _Grid:
     scale: float
     zero_point: int
 
+    @property
+    def as_tuple(self) -> tuple[DType, float, int]:
+        return self.dtype, self.scale, self.zero_point
+
 
 _FLOAT = _Grid(DType.F32, 1.0, 0)
 _COUNTS = _Grid(DType.U8, 1.0, 0)
+_STORED = {torch.uint8: DType.U8, torch.int8: DType.S8, torch.int16: DType.S16}
 
 
 def lower(converted: ConvertedProgram, name: str, metadata: Mapping[str, str] | None = None) -> IntegerGraph:
@@ -98,6 +105,8 @@ class Lowering:
             self._add_tensor("input", form.value_shape(node), _COUNTS, [node, *self._quantize_of(node)])
         elif node.target in _COMPUTES:
             self._add_operator(node)
+        elif is_conversion(node):
+            self._add_conversion(node)
         elif node.op == "call_function" and node not in self._names and node.target != _DEQUANTIZE_WEIGHT:
             source = node.args[0]
             if isinstance(source, Node) and source in self._names:
@@ -113,8 +122,10 @@ class Lowering:
         inputs = [
             self._names[arg] for arg in cast(Sequence[Any], given) if isinstance(arg, Node) and arg in self._names
         ]
-        source = self.tensors[inputs[0]]
         quantize = self._quantize_of(last)
+        if node.target != form.MAX_POOL:
+            inputs = self._widened(node, inputs, _grid(quantize[0]) if quantize else _FLOAT)
+        source = self.tensors[inputs[0]]
         if node.target == form.MAX_POOL:
             grid = _Grid(source.dtype, source.scale, source.zero_point)
         else:
@@ -167,13 +178,41 @@ class Lowering:
                 padding=around,
                 groups=cast(int, groups),
             )
-        sources = [self.tensors[given] for given in inputs]
-        counts = any(not given.dtype.is_float for given in sources)
-        if self.tensors[name].dtype.is_float and counts and not isinstance(operator, MaxPool2d):
-            raise form.refuse(
-                "A float network must begin with a layer that has weights", name, "put a convolution in front"
-            )
         return operator
+
+    def _widened(self, node: Node, inputs: list[str], made: _Grid) -> list[str]:
+        """The names of a layer's inputs once all have the type it computes on; none loses anything by that.
+
+        Float layers read float32, but those with weights may read counts; layers that read or make 16 bits read 16.
+        """
+        weighted = node.target in form.CONVOLUTION or node.target == form.LINEAR
+        float_weights = weighted and cast(Node, node.args[1]).target != _DEQUANTIZE_WEIGHT
+        if float_weights or (made.dtype.is_float and not weighted):
+            counts = {name for name in inputs if weighted and self.tensors[name].grid == _COUNTS.as_tuple}
+            return [name if name in counts else self._rescaled(name, DType.F32) for name in inputs]
+        types = {self.tensors[name].dtype for name in inputs}
+        mean = node.target in form.GLOBAL_MEAN and DType.S16 not in types
+        if DType.S16 in types or (made.dtype is DType.S16 and not mean):
+            return [self._rescaled(name, DType.S16) for name in inputs]
+        return inputs
+
+    def _rescaled(self, name: str, dtype: DType) -> str:
+        """The name of a tensor in a type that holds all of its values; on the same scale, or as real values."""
+        source = self.tensors[name]
+        if source.dtype is dtype:
+            return name
+        wide = f"{name}.{'fp32' if dtype.is_float else 'int16'}"
+        if wide not in self.tensors:
+            self.tensors[wide] = Tensor(wide, source.shape, dtype, 1.0 if dtype.is_float else source.scale)
+            self.operators.append(Rescale(wide, (name,), wide))
+        return wide
+
+    def _add_conversion(self, node: Node) -> None:
+        name = str(node.meta["layer"])
+        quantize = self._quantize_of(node)
+        source = self._names[cast(Node, node.args[0])]
+        self._add_tensor(name, self.tensors[source].shape, _grid(quantize[0]), [node, *quantize])
+        self.operators.append(Rescale(name, (source,), name))
 
     def _constants(self, node: Node, input_scale: float) -> tuple[NDArray[Any], NDArray[np.float32], NDArray[Any]]:
         weight_node, bias_node = cast(tuple[Node, Node], node.args[1:3])
@@ -208,5 +247,4 @@ class Lowering:
 
 def _grid(quantize: Node) -> _Grid:
     scale, zero_point, _, _, dtype = quantize.args[1:6]
-    stored = DType.U8 if dtype == torch.uint8 else DType.S8
-    return _Grid(stored, float(np.float32(cast(float, scale))), cast(int, zero_point))
+    return _Grid(_STORED[cast(torch.dtype, dtype)], float(np.float32(cast(float, scale))), cast(int, zero_point))

@@ -1,8 +1,9 @@
-"""Observers that follow the range of one activation and round it to the 8-bit grid that range proposes.
+"""Observers that follow the range of one activation and round it to the grid that range proposes.
 
-They are what torchao's pt2e flow inserts behind every annotated tensor (see quantizer.py). Two grids exist, both with
-zero point 0, so that a real zero, which most activations of an event camera's network are, is always the byte 0x00:
-u8 with scale max / 255 for tensors that are never negative, s8 with scale max(|x|) / 127 for the others.
+They are what torchao's pt2e flow inserts behind every annotated tensor (see quantizer.py). Every grid has zero point
+0, so that a real zero, which most activations of an event camera's network are, is always the byte 0x00: u8 with scale
+max / 255 for tensors that are never negative, s8 with scale max(|x|) / 127 for the others, s16 with scale
+max(|x|) / 32767 where a recipe asks for it.
 
 `RangeObserver` is what all of them share, `observer_for` picks one by the name that a recipe gives. Everything that an
 observer knows is in its buffers, so a training that resumes from a checkpoint goes on bit for bit.
@@ -24,6 +25,7 @@ from evbench.quantize.ranges import PERCENTILE, RULES
 
 U8_MAX = 255
 S8_MAX = 127
+S16_MAX = 32767
 UNKNOWN_SCALE = 1.0
 """Scale of a tensor in which nothing but zeros was ever seen."""
 
@@ -133,7 +135,7 @@ class RangeObserver(ActivationObserver):
         reach = self.range_value()
         if reach == 0:
             return torch.full((), UNKNOWN_SCALE)
-        return (reach / (S8_MAX if self.signed else U8_MAX)).clamp(min=_SMALLEST_SCALE).float()
+        return (reach / self.quant_max).clamp(min=_SMALLEST_SCALE).float()
 
     def forward(self, x: Tensor) -> Tensor:
         if self.calibrating or (self.training and not self.frozen):
@@ -241,7 +243,7 @@ class HistogramObserver(RangeObserver):
         self.zeros.fill_(seen.zeros)
         self.extremes.copy_(torch.from_numpy(np.array([seen.low, seen.high])))
         if self.calibrating or self.batches <= _EVERY or self.batches % _EVERY == 0:
-            self.reach.fill_(RULES[self.rule](seen, S8_MAX if self.signed else U8_MAX, self.percentile))
+            self.reach.fill_(RULES[self.rule](seen, self.quant_max, self.percentile))
 
     def range_value(self) -> Tensor:
         return self.reach

@@ -21,10 +21,11 @@ from evbench.quantize.capture import capture
 from evbench.quantize.layers import WEIGHT_MAX, ConvLayer, IntegerParameters, WeightedLayer
 from evbench.quantize.nodes import layer_of
 from evbench.quantize.observers import ActivationObserver, RangeObserver
+from evbench.quantize.precision import assign_precisions
 from evbench.quantize.pt2e import convert_pt2e, prepare_qat_pt2e, quiet
 from evbench.quantize.quantizer import CortexM7Quantizer
 
-_SETTINGS = {"observer", "averaging_constant", "percentile", "weights", "per_channel_head"}
+_SETTINGS = {"observer", "averaging_constant", "percentile", "weights", "per_channel_head", "layers"}
 
 
 class PreparedProgram(nn.Module):
@@ -108,6 +109,7 @@ def prepare(
     chosen = {"example_shape": list(example_shape), **settings.model_dump(include=_SETTINGS)}
     per_channel = settings.weights == "per-channel"
     captured = capture(network, example_shape, per_channel=per_channel, per_channel_head=settings.per_channel_head)
+    assign_precisions(captured, settings.layers)
     with quiet():
         prepared = prepare_qat_pt2e(captured, CortexM7Quantizer(settings))
     return PreparedProgram(prepared, chosen)
@@ -126,7 +128,7 @@ def convert(prepared: PreparedProgram) -> ConvertedProgram:
     constants = {
         str(node.target): layer.integer()
         for node in graph_module.graph.nodes
-        if (layer := layer_of(graph_module, node)) is not None
+        if (layer := layer_of(graph_module, node)) is not None and not layer.keeps_float
     }
     with quiet():
         converted = convert_pt2e(graph_module, fold_quantize=False)
@@ -186,7 +188,7 @@ def _link_input_scales(graph_module: GraphModule) -> None:
     """Tell every layer the scale of what it reads, for its bias's grid."""
     for node in graph_module.graph.nodes:
         layer = layer_of(graph_module, node)
-        if layer is None:
+        if layer is None or layer.keeps_float:
             continue
         source = node.args[0]
         while not isinstance(observer := _module(graph_module, source), ActivationObserver):

@@ -105,7 +105,8 @@ typedef struct {
     int32_t zero, low, high;
 } ev_add;
 
-/* y = clamp(round_half_even((float)(x - in_zero) * in_scale / scale) + zero). */
+/* y = clamp(round_half_even((float)(x - in_zero) * in_scale / scale) + zero). Real values have no grid: x / scale from
+ * them, (float)(x - in_zero) * in_scale to them. */
 typedef struct {
     int32_t size, in_zero;
     float in_scale, scale;
@@ -176,9 +177,13 @@ void ev_add_f32(int32_t size, int32_t relu, const float *a, const float *b, floa
 
 /* table: the output's value for every input byte. */
 void ev_rescale_8(int32_t size, const uint8_t *table, const uint8_t *input, uint8_t *output);
+void ev_rescale_8_f32(int32_t size, const float *table, const uint8_t *input, float *output);
 void ev_rescale_8_s16(int32_t size, const int16_t *table, const uint8_t *input, int16_t *output);
 void ev_rescale_s16_8(const ev_rescale *layer, const int16_t *input, uint8_t *output);
+void ev_rescale_s16_f32(const ev_rescale *layer, const int16_t *input, float *output);
 void ev_rescale_s16_s16(const ev_rescale *layer, const int16_t *input, int16_t *output);
+void ev_rescale_f32_8(const ev_rescale *layer, const float *input, uint8_t *output);
+void ev_rescale_f32_s16(const ev_rescale *layer, const float *input, int16_t *output);
 
 /* One call per input. */
 void ev_concat_8(const ev_concat *part, const uint8_t *input, uint8_t *output);

@@ -16,6 +16,7 @@ from tests.graph.networks import (
     branched_graph,
     float_graph,
     hybrid_graph,
+    mixed_graph,
     odd_graph,
     random_graph,
     residual_graph,
@@ -27,6 +28,7 @@ INTEGER: list[Callable[[], IntegerGraph]] = [
     lambda: residual_graph(1, size=(48, 48), width=5),
     *(lambda seed=seed: odd_graph(seed) for seed in range(4)),  # type: ignore[misc]
     *(lambda seed=seed: hybrid_graph(seed, zero_points=bool(seed % 2)) for seed in range(4)),  # type: ignore[misc]
+    *(lambda seed=seed: mixed_graph(seed) for seed in range(2)),  # type: ignore[misc]
     *(lambda seed=seed: branched_graph(seed, zero_points=seed < 2) for seed in range(4)),  # type: ignore[misc]
 ]
 

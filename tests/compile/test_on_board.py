@@ -19,6 +19,7 @@ from tests.graph.networks import (
     branched_graph,
     float_graph,
     hybrid_graph,
+    mixed_graph,
     odd_graph,
     residual_graph,
     sparse_windows,
@@ -74,6 +75,7 @@ GRAPHS = {
     "zero points and odd sizes": (odd_graph(2), 1),
     "groups, windows and joined channels": (branched_graph(1), 1),
     "a head of 16 bit": (hybrid_graph(1, zero_points=True), 1),
+    "float layers between 8 and 16 bit": (mixed_graph(1), 1),
     "float groups and windows": (branched_graph(2, float_weights=True), 1),
     "float": (float_graph(3, size=(24, 24), bins=2, width=4), 2),
 }

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ctypes
+from itertools import product
 from typing import Any, Literal
 
 import numpy as np
@@ -17,6 +18,7 @@ from tests.firmware.layers import Caller
 EIGHT_BIT = st.sampled_from([DType.U8, DType.S8])
 INTEGER = st.sampled_from([DType.U8, DType.S8, DType.S16])
 PAIRS = [(DType.U8, DType.U8), (DType.U8, DType.S8), (DType.S8, DType.S8), (DType.S16, DType.S16)]
+RESCALED = [pair for pair in product(DType, repeat=2) if DType.S32 not in pair and pair != (DType.F32, DType.F32)]
 SIDES = st.integers(1, 9)
 MANY = settings(max_examples=120, deadline=None)
 

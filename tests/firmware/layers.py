@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from evbench.compile.layers import channels_last, convolution_family, lookup_table, scratch_words
+from evbench.compile.layers import channels_last, convolution_family, lookup_table, rescale_kernel, scratch_words
 from evbench.compile.sparse import nonzero_weights, nonzero_words
 from evbench.graph.background import Background
 from evbench.graph.execute import accumulator_bound, multipliers
@@ -215,15 +215,15 @@ class Caller:
     def rescale(self, values: NDArray[Any]) -> NDArray[Any]:
         """Run the kernel of a change of grid."""
         given, made = self.sources[0], self.output
-        to = "s16" if made.dtype is DType.S16 else "8"
-        if given.dtype is DType.S16:
-            info = np.iinfo(made.dtype.numpy)
+        kernel = rescale_kernel(given.dtype, made.dtype)
+        if given.dtype not in (DType.U8, DType.S8):
+            info = np.iinfo(np.int32 if made.dtype.is_float else made.dtype.numpy)
             limits = (made.zero_point, int(info.min), int(info.max))
             layer = Rescaling(made.size, given.zero_point, given.scale, made.scale, *limits)
-            return self.call(f"ev_rescale_s16_{to}", layer, values)
+            return self.call(kernel, layer, values)
         out, stored = np.zeros(values.size, made.dtype.numpy), self._keep(values)
-        kernel = getattr(self.library, "ev_rescale_8_s16" if to == "s16" else "ev_rescale_8")
-        kernel(I32(made.size), self._keep(lookup_table(given, made)), stored, ctypes.c_void_p(out.ctypes.data))
+        table = self._keep(lookup_table(given, made))
+        getattr(self.library, kernel)(I32(made.size), table, stored, ctypes.c_void_p(out.ctypes.data))
         return out.reshape(made.shape)
 
     def addition(self, relu: bool) -> Addition:

@@ -301,3 +301,19 @@ def hybrid_graph(seed: int, *, zero_points: bool = False) -> IntegerGraph:
     wide_again = build.average(build.rescale(narrow))
     joined = build.add(build.linear(wide_again, 5, logits=False, relu=True), build.linear(mean, 5, logits=False))
     return build.graph(build.linear(joined, 3), f"hybrid-{seed}")
+
+
+def mixed_graph(seed: int) -> IntegerGraph:
+    """Float layers between 8-bit and 16-bit ones, with every change of precision in between."""
+    build = Builder(seed, sparse_windows(seed + 1, 6, (2, 13, 11)), active=0.4)
+    body = build.conv("input", 7, relu=bool(seed % 2))
+    build.float_weights = True
+    real = build.conv(build.rescale(body), 6)
+    real = build.add(build.conv(real, 6, groups=3), build.conv(real, 0, depthwise=True))
+    build.float_weights = False
+    narrow = build.conv(build.rescale(real), 5, stride=2)
+    build.wide = True
+    deep = build.add(build.conv(build.rescale(narrow), 6, kernel=1), build.conv(build.rescale(real), 6, stride=2))
+    build.float_weights = True
+    mean = build.average(build.rescale(deep))
+    return build.graph(build.linear(build.linear(mean, 9, logits=False, relu=True), 3), f"mixed-{seed}")

@@ -8,7 +8,6 @@ import torch
 from small_networks import NETWORKS, SHAPE, Pooled, Residual, Separable, counts, train
 from torch import Tensor, nn
 
-from evbench.errors import ModelError
 from evbench.graph.execute import execute
 from evbench.graph.model import Add, Conv2d, DType, IntegerGraph, MaxPool2d
 from evbench.quantize.lower import lower, lower_float
@@ -121,7 +120,14 @@ def test_a_trained_network_keeps_its_answers_as_integers() -> None:
     assert np.mean(execute(graph, batch.numpy())["head.linear"].argmax(1) == expected) == 1.0
 
 
-def test_a_float_network_that_averages_the_counts_first_is_refused() -> None:
+def test_a_float_network_that_averages_the_counts_first_reads_them_as_real_values() -> None:
     network = nn.Sequential(nn.AdaptiveAvgPool2d(1), nn.Flatten(), nn.Linear(4, 3))
-    with pytest.raises(ModelError, match=r"begin with a layer that has weights.*'0'"):
-        lower_float(network, SHAPE, "n")
+    graph = lower_float(network, SHAPE, "n")
+    assert outline(graph) == [
+        "Rescale input.fp32 <- input f32",
+        "GlobalAveragePool 0 <- input.fp32 f32",
+        "Linear 2 <- 0 f32",
+    ]
+    with torch.no_grad():
+        expected = network(counts().float()).numpy()
+    np.testing.assert_allclose(execute(graph, counts().numpy())["2"], expected, atol=1e-5)
