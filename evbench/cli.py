@@ -9,7 +9,7 @@ from typing import Annotated
 
 import typer
 
-from evbench.commands import boards, jobs, recordings
+from evbench.commands import boards, jobs, recipes, recordings
 from evbench.commands.checks import audit, verify
 from evbench.commands.firmware import build, export
 from evbench.commands.sensitivity import sensitivity
@@ -19,9 +19,12 @@ from evbench.commands.shared import (
     JsonOption,
     ModelArgument,
     PortOption,
+    RecipeArgument,
+    SetOption,
     open_store,
     open_workspace,
     options,
+    settings_of,
 )
 from evbench.commands.studies import study
 from evbench.commands.tensors import tensors
@@ -43,6 +46,7 @@ app = typer.Typer(
 bench = typer.Typer(no_args_is_help=True, help="Measure evbench itself.")
 app.add_typer(recordings.events, name="events")
 app.add_typer(jobs.jobs, name="jobs")
+app.add_typer(recipes.recipes, name="recipes")
 app.add_typer(boards.boards, name="boards")
 app.add_typer(recordings.datasets, name="datasets")
 app.add_typer(bench, name="bench")
@@ -99,18 +103,30 @@ def demo(as_json: JsonOption = False) -> None:
 
 @app.command()
 def run(
-    recipe: Annotated[str, typer.Argument(help="A bundled recipe's name or a .toml file.")],
+    recipe: RecipeArgument,
     data: Annotated[Path | None, typer.Option("--data", help="The folder of recordings.")] = None,
     board: BoardOption = None,
-    settings: Annotated[
-        list[str] | None, typer.Option("--set", metavar="KEY=VALUE", help="A setting, such as train.epochs=2.")
+    settings: SetOption = None,
+    sweep: Annotated[
+        str | None, typer.Option("--sweep", metavar="KEY=V1,V2,…", help="A job for each of a setting's values.")
     ] = None,
     detach: DetachOption = False,
     scheduler: Annotated[str | None, typer.Option("--dask", help="Run on a dask scheduler, tcp://host:port.")] = None,
     as_json: JsonOption = False,
 ) -> None:
     """Run a recipe: dataset, train, quantise, export, build, flash, profile, parity, report."""
-    _run(recipe, data, board, _settings(settings or []), as_json, detach, scheduler)
+    if sweep is None:
+        _run(recipe, data, board, settings_of(settings), as_json, detach, scheduler)
+        return
+    from evbench.jobs import output
+    from evbench.jobs.sweep import parse_sweep, start_sweep
+
+    workspace, wanted = open_workspace(), parse_sweep(sweep)
+    started = start_sweep(workspace, recipe, wanted, data, board, settings_of(settings), scheduler)
+    if detach:
+        output.print_json({"jobs": started}) if as_json else print(f"Jobs {started} run one after the other")
+        return
+    output.follow_sweep(workspace, wanted, started, as_json)
 
 
 def _run(
@@ -293,16 +309,6 @@ def serve(
 
     command = [sys.executable, "-m", "evbench.cli", "--workspace", str(open_workspace().root)]
     Server(shlex.join(command), host="127.0.0.1", port=port, title="evbench").serve()
-
-
-# --- what commands share ----------------------------------------------------------------------------------------------
-
-
-def _settings(pairs: list[str]) -> dict[str, str]:
-    for pair in pairs:
-        if "=" not in pair:
-            raise typer.BadParameter(f"{pair!r} has no '='; write --set train.epochs=2")
-    return dict(pair.split("=", 1) for pair in pairs)
 
 
 def main() -> None:

@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any, TypeVar
 
 from pydantic import BaseModel, ValidationError
+from pydantic_core import ErrorDetails
 
 from evbench.errors import ProfileError
 from evbench.resources import resource
@@ -85,10 +86,24 @@ def _override(raw: dict[str, Any], key: str, value: str) -> None:
             raise ProfileError(
                 f'"{table}" has no settings inside', where=f"--set {key}={value}", remedy="Check the key"
             )
+    raw[name] = setting_value(value)
+
+
+def setting_value(text: str) -> Any:
+    """What a setting says when it is typed: a TOML value, or a string without its quotes."""
     try:
-        raw[name] = tomllib.loads(f"value = {value}")["value"]
+        return tomllib.loads(f"value = {text}")["value"]
     except tomllib.TOMLDecodeError:
-        raw[name] = value
+        return text
+
+
+def wrong_value(problem: ErrorDetails) -> tuple[str, str]:
+    """What is wrong with a value that pydantic refuses, and what to do about it."""
+    message = re.sub(r"^(Value error|Assertion failed), ", "", problem["msg"])
+    given = "" if problem["type"] == "value_error" else f", not {problem['input']!r}"
+    message = re.sub(r"^Input should be ", "it should be ", message)
+    choices = re.findall(r"'([^']+)'", str(problem.get("ctx", {}).get("expected", "")))
+    return f"{message}{given}", _suggestion(str(problem["input"]), choices) or "Correct this value"
 
 
 def _first_problem(
@@ -110,14 +125,10 @@ def _first_problem(
         return ProfileError(f'Unknown key "{keys[-1]}"{inside} of the {what}', where=where, remedy=remedy)
     if problem["type"] == "missing":
         return ProfileError(f'The {what} lacks "{dotted}"', where=where, remedy="Add it")
-    message = re.sub(r"^(Value error|Assertion failed), ", "", problem["msg"])
+    message, remedy = wrong_value(problem)
     if not dotted:
         return ProfileError(f"The {what} is contradictory: {message}", where=where, remedy="")
-    given = "" if problem["type"] == "value_error" else f", not {problem['input']!r}"
-    message = re.sub(r"^Input should be ", "it should be ", message)
-    choices = re.findall(r"'([^']+)'", str(problem.get("ctx", {}).get("expected", "")))
-    remedy = _suggestion(str(problem["input"]), choices) or "Correct this value"
-    return ProfileError(f"{dotted} of the {what} is wrong: {message}{given}", where=where, remedy=remedy)
+    return ProfileError(f"{dotted} of the {what} is wrong: {message}", where=where, remedy=remedy)
 
 
 def _suggestion(wrong: str, valid: typing.Iterable[str]) -> str:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated, Literal, Self
 
@@ -12,31 +13,45 @@ from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, TypeAdapter,
 from evbench.profile_files import load_profile
 from evbench.resources import resource
 
-_BYTE_UNITS = {"B": 1, "kB": 1000, "KB": 1000, "MB": 1000**2, "KiB": 1024, "MiB": 1024**2}
-_TIME_UNITS = {"us": 1, "µs": 1, "ms": 1000, "s": 1_000_000}
+
+@dataclass(frozen=True, slots=True)
+class Quantity:
+    """A whole number of something that profiles write with a unit; `units` says how many of it each unit is."""
+
+    what: str
+    units: Mapping[str, int]
+
+    def read(self, value: object) -> int:
+        """The number behind "50 ms"; a bare whole number is taken as it is. Raises ValueError where it is neither."""
+        if isinstance(value, int) and not isinstance(value, bool):
+            return value
+        match = re.fullmatch(r"\s*([0-9]+(?:\.[0-9]+)?)\s*([A-Za-zµ]+)\s*", str(value))
+        if not match or match[2] not in self.units:
+            raise ValueError(f"{value!r} is not {self.what}; write a number and one of {', '.join(self.units)}")
+        return round(float(match[1]) * self.units[match[2]])
+
+    def write(self, value: int) -> str:
+        """The number with the largest unit that says it exactly: 50000 -> "50 ms"."""
+        unit = max((name for name, size in self.units.items() if value % size == 0), key=lambda name: self.units[name])
+        return f"{value // self.units[unit]} {unit}"
 
 
-def _quantity(value: object, units: dict[str, int], what: str) -> int:
-    if isinstance(value, int) and not isinstance(value, bool):
-        return value
-    match = re.fullmatch(r"\s*([0-9]+(?:\.[0-9]+)?)\s*([A-Za-zµ]+)\s*", str(value))
-    if not match or match[2] not in units:
-        raise ValueError(f"{value!r} is not {what}; write a number and one of {', '.join(units)}")
-    return round(float(match[1]) * units[match[2]])
+SIZE = Quantity("a size", {"B": 1, "kB": 1000, "KB": 1000, "MB": 1000**2, "KiB": 1024, "MiB": 1024**2})
+DURATION = Quantity("a duration", {"us": 1, "µs": 1, "ms": 1000, "s": 1_000_000})
 
 
 def parse_duration(text: str) -> int:
     """Microseconds of a duration such as "50 ms". Raises ValueError when it is none or not above zero."""
-    duration = _quantity(text, _TIME_UNITS, "a duration")
+    duration = DURATION.read(text)
     if duration <= 0:
         raise ValueError(f"{text!r} is not longer than zero")
     return duration
 
 
-Bytes = Annotated[int, BeforeValidator(lambda v: _quantity(v, _BYTE_UNITS, "a size"))]
+Bytes = Annotated[int, BeforeValidator(SIZE.read), SIZE]
 """A size in bytes, written "2 MiB"."""
 
-Microseconds = Annotated[int, BeforeValidator(lambda v: _quantity(v, _TIME_UNITS, "a duration"))]
+Microseconds = Annotated[int, BeforeValidator(DURATION.read), DURATION]
 """A duration in microseconds, written "50 ms"."""
 
 

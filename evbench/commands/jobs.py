@@ -1,14 +1,15 @@
-"""Commands that list, show, follow, cancel and resume jobs."""
+"""Commands that list, show, follow, compare, cancel and resume jobs."""
 
 from __future__ import annotations
 
 import sys
+from typing import Annotated
 
 import typer
 
 from evbench.commands.shared import DetachOption, JobArgument, JsonOption, open_store, open_workspace
 
-jobs = typer.Typer(no_args_is_help=True, help="List, show, follow, cancel and resume jobs.")
+jobs = typer.Typer(no_args_is_help=True, help="List, show, follow, compare, cancel and resume jobs.")
 
 
 @jobs.command("list")
@@ -37,6 +38,19 @@ def jobs_logs(job: JobArgument) -> None:
     from evbench.jobs import engine
 
     sys.stdout.write(engine.log(open_workspace(), job))
+
+
+@jobs.command("compare")
+def jobs_compare(
+    job: JobArgument,
+    other: Annotated[int, typer.Argument(metavar="OTHER", help="The other job's number.")],
+    as_json: JsonOption = False,
+) -> None:
+    """Two runs side by side: in which settings they differ and what each came to."""
+    from evbench.jobs import output
+    from evbench.jobs.run_comparison import compare_runs, comparison_table
+
+    output.show(compare_runs(open_store(open_workspace()), job, other), as_json, comparison_table)
 
 
 @jobs.command("cancel")

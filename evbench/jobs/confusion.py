@@ -13,7 +13,7 @@ from rich.table import Table
 from rich.text import Text
 
 from evbench.errors import JobError
-from evbench.jobs.display import APPROACH_NAMES, percent
+from evbench.jobs.display import approach_name, percent
 
 MOST_COLUMNS = 14
 """As many classes fit beside each other into 80 columns; of larger matrices only the most confused pairs are shown."""
@@ -94,7 +94,7 @@ def confusion_of(report: dict[str, Any], approach: str | None = None) -> dict[st
 
 def confusion_tables(found: dict[str, Any]) -> RenderableType:
     """What `confusion_of` found, per window in percent and per recording in counts."""
-    name = APPROACH_NAMES.get(found["approach"], found["approach"])
+    name = approach_name(found["approach"])
     title = Text(f"{found['recipe']}, job {found['job']}, {name}: true class by row, answer by column", "bold")
     parts: list[RenderableType] = [title]
     headings = {

@@ -40,6 +40,11 @@ _BAR_WIDTH = 24
 _VOXELISING = ("given", "counted", "cycles")
 
 
+def approach_name(approach: str) -> str:
+    """What people call an approach; one that a user added by its own name."""
+    return APPROACH_NAMES.get(approach, approach)
+
+
 def report_table(report: dict[str, Any]) -> RenderableType:
     """The approaches of a run side by side."""
     rows = report["rows"]
@@ -61,7 +66,7 @@ def report_table(report: dict[str, Any]) -> RenderableType:
     table.add_column("parity")
     for row in rows:
         table.add_row(
-            APPROACH_NAMES.get(row["approach"], row["approach"]),
+            approach_name(row["approach"]),
             row["network"],
             model_size(row["model_bytes"]),
             f"{percent(row['accuracy_window'])} ({interval(row['accuracy_window_ci95'])})",

@@ -27,9 +27,13 @@ def submit_run(
     data: Path | None = None,
     board: str | None = None,
     overrides: Mapping[str, str] | None = None,
+    *,
+    variant: str = "",
+    after: int | None = None,
 ) -> int:
     """Queue a recipe; returns the job's id. `overrides` are settings such as {"train.epochs": "2"}.
 
+    `variant` tells the job from others of the same recipe; it waits until job `after` has ended, well or not.
     Raises ProfileError for a recipe or board that cannot be used, RecordingError when `data` does not exist,
     WorkspaceError when the disk is full.
     """
@@ -39,9 +43,10 @@ def submit_run(
         "recipe": loaded.model_dump(mode="json"),
         "data": str(existing(data)) if data else None,
         "board": portable(board or loaded.board, profile.id),
+        "after": after,
     }
     workspace.require_space()
-    return Store(workspace).add_job("run", loaded.id, settings)
+    return Store(workspace).add_job("run", f"{loaded.id} {variant}".rstrip(), settings)
 
 
 def submit_profile(

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
@@ -13,6 +13,8 @@ from evbench.workspace import Workspace
 
 if TYPE_CHECKING:
     from rich.console import Console, RenderableType
+
+    from evbench.jobs.sweep import Sweep
 
 _LOG_WIDTH = 160
 
@@ -91,6 +93,33 @@ def follow_to_the_end(workspace: Workspace, job_id: int, as_json: bool) -> None:
     show_result(Store(workspace), job, as_json)
 
 
+def follow_sweep(workspace: Workspace, sweep: Sweep, jobs: Sequence[int], as_json: bool) -> None:
+    """Follow the jobs of a sweep one after the other and show what each came to.
+
+    Raises JobError when one of them does not end well, after all have ended; KeyboardInterrupt cancels them all.
+    """
+    from evbench.jobs import engine
+    from evbench.jobs.follow import follow
+    from evbench.jobs.sweep import sweep_result, sweep_table
+
+    ended: list[JobRow] = []
+    try:
+        for job in jobs:
+            ended.append(follow(workspace, job, console(stderr=as_json)))
+    except KeyboardInterrupt:
+        for job in jobs[len(ended) :]:
+            engine.cancel(workspace, job)
+        console(stderr=True).print(f"The jobs from {jobs[len(ended)]} on are cancelled.", highlight=False)
+        raise
+    show(sweep_result(Store(workspace), sweep, jobs), as_json, sweep_table)
+    bad = [job for job in ended if job.state != "done"]
+    if bad:
+        raise JobError(
+            f"{len(bad)} of {len(jobs)} jobs did not end well, the first of them job {bad[0].id}: {bad[0].error or ''}",
+            remedy=f"See `evbench jobs logs {bad[0].id}`; `evbench jobs resume {bad[0].id}` goes on where it stopped",
+        )
+
+
 def show_result(store: Store, job: JobRow, as_json: bool) -> None:
     """A finished job's result: the approaches of a run and the layers of its last int8 model, or what it measured."""
     from evbench.jobs import actions, display
@@ -118,4 +147,4 @@ def show_result(store: Store, job: JobRow, as_json: bool) -> None:
     measured = next((run for run in store.profile_runs(job.id) if run.model.endswith(last)), None)
     if measured and not as_json:
         out.print()
-        out.print(display.layers_table(measured.result, display.APPROACH_NAMES.get(last, last)))
+        out.print(display.layers_table(measured.result, display.approach_name(last)))

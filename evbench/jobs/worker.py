@@ -13,8 +13,11 @@ from typing import Any
 
 from evbench.errors import EvbenchError
 from evbench.jobs import processes
+from evbench.jobs.engine import refresh
 from evbench.jobs.store import JobRow, Store
 from evbench.workspace import Workspace, explain
+
+_BETWEEN_LOOKS = 0.5
 
 
 class Stopped(BaseException):
@@ -31,6 +34,7 @@ def run(workspace: Workspace, job_id: int, perform: Perform | None = None) -> in
     """
     store = Store(workspace)
     pid, started = processes.identity()
+    _wait_for_turn(store, job_id)
     if not store.change_job(
         job_id, only_if=("queued",), state="running", pid=pid, pid_started=started, started=time.time(), error=None
     ):
@@ -55,6 +59,13 @@ def run(workspace: Workspace, job_id: int, perform: Perform | None = None) -> in
     _finish(workspace, store, job_id, "done", None, result)
     print(f"Job {job_id}: done")
     return 0
+
+
+def _wait_for_turn(store: Store, job_id: int) -> None:
+    """Return when the job that this one comes after has ended, or this one is no longer queued."""
+    before = store.job(job_id).settings.get("after")
+    while before is not None and not refresh(store, before).ended and store.job(job_id).state == "queued":
+        time.sleep(_BETWEEN_LOOKS)
 
 
 def _perform(workspace: Workspace, store: Store, job: JobRow) -> dict[str, Any]:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import json
+import os
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from math import cos, isfinite, pi
@@ -33,6 +35,9 @@ WARM_UP = 0.1
 """Part of all steps in which the learning rate rises."""
 
 EVALUATION_BATCH = 128
+
+VALIDATION = "validation.json"
+"""The file of `Accuracy.to_json()` with the number of its epoch, for those who watch a training."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -103,10 +108,11 @@ def train(
     of a network that has grown sure of itself rises while it still answers better. Goes on from the newest checkpoint
     of `directory`; the outcome is bit for bit that of an unbroken run with as many threads. `epochs` replaces the
     settings' number; `before_epoch` is called with the number of each epoch and `after_step` with that of each step,
-    counted from 0. A network that has the epochs before
-    `first_epoch` behind it goes on there, with an optimiser that knows nothing of them.
-    Metrics: loss and learning_rate per step; validation_accuracy and validation_loss per epoch. Raises ModelError when
-    the loss is no longer finite or a checkpoint belongs to another network.
+    counted from 0. A network that has the epochs before `first_epoch` behind it goes on there, with an optimiser that
+    knows nothing of them.
+    Metrics: loss and learning_rate per step; accuracy (on the augmented windows of training), validation_accuracy and
+    validation_loss per epoch. `directory` holds VALIDATION, the newest epoch's figures on validation. Raises ModelError
+    when the loss is no longer finite or a checkpoint belongs to another network.
     """
     started = perf_counter()
     epochs = epochs or settings.epochs
@@ -122,14 +128,21 @@ def train(
     for epoch in range(state.epoch, epochs):
         if before_epoch is not None:
             before_epoch(epoch)
-        loss = _train_epoch(
+        loss, right = _train_epoch(
             network, optimizer, batches, train_set.labels, settings, epoch, epochs * per_epoch, on_metric, after_step
         )
         found = evaluate(network, validation_set)
         step = (epoch + 1) * per_epoch
+        on_metric("accuracy", step, right)
         on_metric("validation_accuracy", step, found.window.value)
         on_metric("validation_loss", step, found.loss)
-        figures = {"loss": loss, "validation_loss": found.loss, "validation_accuracy": found.window.value}
+        figures = {
+            "loss": loss,
+            "accuracy": right,
+            "validation_loss": found.loss,
+            "validation_accuracy": found.window.value,
+        }
+        _write_validation(directory, epoch + 1, found)
         rank, best = (found.window.value, -found.loss), (state.best_accuracy, -state.best_loss)
         improved = rank >= best
         if improved:
@@ -171,13 +184,17 @@ def _train_epoch(
     steps: int,
     on_metric: OnMetric,
     after_step: Callable[[int], None] | None,
-) -> float:
-    """One pass over the training set; returns its mean loss. All randomness follows from the seed and the epoch."""
+) -> tuple[float, float]:
+    """One pass over the training set; returns its mean loss and the share of windows that were answered right.
+
+    All randomness follows from the seed and the epoch.
+    """
     rng = np.random.default_rng((settings.seed, epoch))
     torch.manual_seed(int(rng.integers(2**31)))
     order = rng.permutation(len(labels))
     size = min(settings.batch_size, len(labels))
     losses: list[float] = []
+    right = 0
     network.train()
     for number in range(len(labels) // size):
         rows = order[number * size : (number + 1) * size]
@@ -186,7 +203,9 @@ def _train_epoch(
         for group in optimizer.param_groups:
             group["lr"] = rate
         logits = network(batches(rows, settings.augment, rng))
-        loss = nn.functional.cross_entropy(logits, torch.from_numpy(labels[rows]))
+        wanted = torch.from_numpy(labels[rows])
+        loss = nn.functional.cross_entropy(logits, wanted)
+        right += int((logits.argmax(1) == wanted).sum())
         optimizer.zero_grad(set_to_none=True)
         loss.backward()  # type: ignore[no-untyped-call]
         optimizer.step()
@@ -201,7 +220,14 @@ def _train_epoch(
         on_metric("learning_rate", step, rate)
         if after_step is not None:
             after_step(step)
-    return float(np.mean(losses))
+    return float(np.mean(losses)), right / (size * len(losses))
+
+
+def _write_validation(directory: Path, epoch: int, found: Accuracy) -> None:
+    directory.mkdir(parents=True, exist_ok=True)
+    part = directory / f"{VALIDATION}.tmp"
+    part.write_text(json.dumps({"epoch": epoch, **found.to_json()}))
+    os.replace(part, directory / VALIDATION)
 
 
 def describe(trained: Trained) -> dict[str, Any]:

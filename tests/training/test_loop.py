@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from dataclasses import replace
 from pathlib import Path
 
@@ -14,7 +15,7 @@ from evbench.errors import ModelError
 from evbench.events.windowset import WindowSet
 from evbench.profiles import TrainSettings
 from evbench.training.checkpoint import latest_checkpoint
-from evbench.training.loop import evaluate, learning_rate, train
+from evbench.training.loop import VALIDATION, evaluate, learning_rate, train
 
 SETTINGS = TrainSettings(epochs=4, batch_size=16, learning_rate=1e-2, augment=("shift",), seed=3)
 
@@ -110,7 +111,7 @@ def test_fewer_windows_than_a_batch_make_one_batch(train_set: WindowSet, tmp_pat
     settings = SETTINGS.model_copy(update={"epochs": 1, "batch_size": 500})
     steps: list[int] = []
     train(network(), train_set, train_set, settings, tmp_path, lambda name, step, _: steps.append(step))
-    assert steps == [0, 0, 1, 1]
+    assert steps == [0, 0, 1, 1, 1]
 
 
 def test_the_learning_rate_rises_and_falls_back_to_nearly_nothing() -> None:
@@ -142,3 +143,24 @@ def test_a_checkpoint_of_another_network_is_refused(
     with pytest.raises(ModelError, match="another network"):
         train(other, train_set, validation_set, SETTINGS, tmp_path, ignore)
     assert latest_checkpoint(tmp_path) is not None
+
+
+def test_an_epochs_accuracy_on_both_splits_can_be_watched(
+    train_set: WindowSet, validation_set: WindowSet, tmp_path: Path
+) -> None:
+    seen: dict[str, list[float]] = {}
+    settings = SETTINGS.model_copy(update={"epochs": 2})
+    trained = train(
+        network(),
+        train_set,
+        validation_set,
+        settings,
+        tmp_path,
+        lambda name, step, value: seen.setdefault(name, []).append(value),
+    )
+    assert seen["accuracy"] == [figures["accuracy"] for figures in trained.history]
+    assert all(0 <= share <= 1 for share in seen["accuracy"])
+    newest = json.loads((tmp_path / VALIDATION).read_text())
+    assert newest["epoch"] == 2
+    assert newest["window"]["value"] == seen["validation_accuracy"][-1]
+    assert sum(map(sum, newest["confusion"]["window"])) == 32

@@ -38,7 +38,7 @@ def run(context: Context, approach: Approach, recipe: Recipe) -> str:
     train_set = WindowSet.load(data / windows_file(kind, "train"))
     validation_set = WindowSet.load(data / windows_file(kind, "validation"))
     epochs = epochs_of(approach, recipe)
-    steps = -(-len(train_set) // recipe.train.batch_size) * epochs
+    steps = batches_per_epoch(len(train_set), recipe) * epochs
 
     def on_metric(name: str, step: int, value: float) -> None:
         context.metric(name, step, value)
@@ -73,6 +73,11 @@ def keep(work: Path, out: Path) -> None:
 def epochs_of(approach: str, recipe: Recipe) -> int:
     """How many epochs the approach trains."""
     return (recipe.train.frames_epochs if approach == "fp32-frames" else None) or recipe.train.epochs
+
+
+def batches_per_epoch(windows: int, recipe: Recipe) -> int:
+    """How many steps an epoch has: an incomplete last batch is left out."""
+    return windows // min(recipe.train.batch_size, windows)
 
 
 def describe(record: dict[str, Any]) -> str:
