@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from textual.message import Message
 
@@ -15,6 +16,7 @@ if TYPE_CHECKING:
     from evbench.tui.state.profiles import DeviceState
     from evbench.tui.state.queue import JobsState
     from evbench.tui.state.recordings import FolderState, RecordingState
+    from evbench.tui.state.training import TrainState
     from evbench.tui.state.windows import WindowState
 
 
@@ -88,6 +90,15 @@ class JobRead(Latest):
     """Something about the chosen job has changed: stages, metrics or log."""
 
     detail: JobDetail
+
+
+@dataclass
+class TrainingRead(Latest):
+    """Something about the chosen run has changed, or about the one it is compared with."""
+
+    shown: TrainState
+    other: TrainState | None
+    comparison: Mapping[str, Any] | None
 
 
 @dataclass

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import time
-from pathlib import Path
 
 from rich.text import Text
 from textual import on, work
@@ -14,12 +13,12 @@ from textual.worker import get_current_worker
 
 from evbench.tui import numbers
 from evbench.tui.actions import bindings
-from evbench.tui.dialogs import RunDialog, RunWish
 from evbench.tui.drawing import bar
-from evbench.tui.messages import JobRead, RunOffered, Submitted
-from evbench.tui.panes.base import TROUBLE, Pane
+from evbench.tui.messages import JobRead
+from evbench.tui.panes.base import TROUBLE
+from evbench.tui.panes.steering import SteeringPane
 from evbench.tui.state.job import JobDetail, read_job
-from evbench.tui.state.queue import JobEntry, JobsState, board_choices, recipe_choices
+from evbench.tui.state.queue import JobEntry, JobsState
 from evbench.tui.widgets.log_view import LogView
 from evbench.tui.widgets.loss_plot import LossPlot
 from evbench.tui.widgets.stage_list import STATE_STYLES, StageList
@@ -37,7 +36,7 @@ Jobs run in processes of their own:
 they go on when the workbench is closed."""
 
 
-class JobsPane(Pane):
+class JobsPane(SteeringPane):
     """Shows and steers jobs; owns which one is chosen and which of its metrics is drawn."""
 
     BINDINGS = bindings("jobs")
@@ -71,6 +70,13 @@ class JobsPane(Pane):
     def shown(self) -> None:
         self.query_one(DataTable).focus()
         self._poll()
+
+    @property
+    def chosen_job(self) -> int | None:
+        return self._chosen
+
+    def choose_job(self, job_id: int) -> None:
+        self._chosen = job_id
 
     # --- the queue ----------------------------------------------------------------------------------------------------
 
@@ -196,64 +202,3 @@ class JobsPane(Pane):
     def action_search(self) -> None:
         if self._jobs.jobs:
             self.query_one(LogView).search()
-
-    # --- steering -----------------------------------------------------------------------------------------------------
-
-    def action_new_run(self) -> None:
-        self.offer_run()
-
-    @work(thread=True, exclusive=True, group="offer")
-    def offer_run(self) -> None:
-        try:
-            self.post_message(RunOffered(tuple(recipe_choices(Path.cwd())), tuple(board_choices())))
-        except TROUBLE as error:
-            self.refuse(error)
-
-    @on(RunOffered)
-    def _ask(self, message: RunOffered) -> None:
-        def wished(wish: RunWish | None) -> None:
-            if wish is not None:
-                self.start(wish)
-
-        data = self.workbench.data
-        folder = data if data is not None and data.is_dir() else None
-        self.app.push_screen(RunDialog(message.recipes, message.boards, folder), wished)
-
-    @work(thread=True, group="steer")
-    def start(self, wish: RunWish) -> None:
-        from evbench.jobs import engine
-
-        try:
-            job_id = engine.submit_run(self.workbench.workspace, wish.recipe, wish.data, wish.board)
-            engine.start(self.workbench.workspace, job_id)
-        except TROUBLE as error:
-            self.refuse(error)
-        else:
-            self.post_message(Submitted(job_id))
-
-    @on(Submitted)
-    def _follow(self, message: Submitted) -> None:
-        self._chosen = message.job_id
-        self.workbench.read_jobs()
-
-    def action_cancel(self) -> None:
-        if self._chosen is not None:
-            self.steer("cancel", self._chosen)
-
-    def action_resume(self) -> None:
-        if self._chosen is not None:
-            self.steer("resume", self._chosen)
-
-    @work(thread=True, group="steer")
-    def steer(self, what: str, job_id: int) -> None:
-        from evbench.jobs import engine
-
-        try:
-            if what == "cancel":
-                engine.cancel(self.workbench.workspace, job_id)
-            else:
-                engine.resume(self.workbench.workspace, job_id)
-                engine.start(self.workbench.workspace, job_id)
-        except TROUBLE as error:
-            self.refuse(error)
-        self.post_message(Submitted(job_id))

@@ -18,12 +18,13 @@ _LOG_BYTES = 256 * 1024
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Curve:
-    """One metric of one approach. steps, values: [N]."""
+    """One metric of one approach. steps, values: [N]; times: [N], when they were written, seconds since the epoch."""
 
     approach: str
     metric: str
     steps: NDArray[np.float64]
     values: NDArray[np.float64]
+    times: NDArray[np.float64]
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -53,28 +54,33 @@ class JobDetail:
         return other is None or mine != (other.job_id, other.stages, other.last_metric, other.log_bytes)
 
 
-def read_job(store: Store, job_id: int, before: JobDetail | None = None) -> JobDetail:
-    """One job in full; only what has been added since `before` is read of its metrics."""
+def read_job(store: Store, job_id: int, before: JobDetail | None = None, *, log: bool = True) -> JobDetail:
+    """One job in full; only what has been added since `before` is read of its metrics. Without `log` its log is not."""
     if before is None or before.job_id != job_id:
         before = JobDetail(job_id)
     rows = store.metrics(job_id, after=before.last_metric)
-    new: dict[str, tuple[list[int], list[float]]] = {}
+    new: dict[str, list[tuple[float, float, float]]] = {}
     for row in rows:
-        steps, values = new.setdefault(row.name, ([], []))
-        steps.append(row.step)
-        values.append(row.value)
+        new.setdefault(row.name, []).append((row.step, row.value, row.time))
     curves = dict(before.curves)
-    for name, (steps, values) in new.items():
-        approach, metric = _split(name)
-        old = curves.get(name, Curve(approach, metric, np.zeros(0), np.zeros(0)))
-        curves[name] = Curve(approach, metric, np.append(old.steps, steps), np.append(old.values, values))
-    log, size = before.log, before.log_bytes
+    for name, points in new.items():
+        curves[name] = _longer(curves.get(name) or Curve(*_split(name), *np.zeros((3, 0))), np.array(points))
+    lines, size = before.log, before.log_bytes
     path = store.workspace.log(job_id)
-    now = path.stat().st_size if path.exists() else 0
+    now = path.stat().st_size if log and path.exists() else 0
     if now != size:
-        log, size = _tail(path), now
+        lines, size = _tail(path), now
     last = rows[-1].id if rows else before.last_metric
-    return JobDetail(job_id, tuple(store.stages(job_id)), curves, last, log, size)
+    return JobDetail(job_id, tuple(store.stages(job_id)), curves, last, lines, size)
+
+
+def _longer(curve: Curve, points: NDArray[np.float64]) -> Curve:
+    """A curve with points [N, 3] of step, value and time behind it; what a resumed training writes anew replaces."""
+    kept = curve.steps < points[0, 0]
+    steps, values, times = (
+        np.append(old[kept], new) for old, new in zip((curve.steps, curve.values, curve.times), points.T, strict=True)
+    )
+    return Curve(curve.approach, curve.metric, steps, values, times)
 
 
 def _split(name: str) -> tuple[str, str]:

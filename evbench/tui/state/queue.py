@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from evbench.jobs.store import JobRow, JobState, StageRow, Store
-    from evbench.profiles import Recipe
     from evbench.tui.dialogs import Choice
+    from evbench.workspace import Workspace
 
 _LISTED = 200
 FINISHED = ("done", "reused")
@@ -97,26 +97,18 @@ def _entry(row: JobRow, stages: tuple[StageRow, ...]) -> JobEntry:
     )
 
 
-def recipe_choices(folder: Path) -> list[Choice]:
-    """The recipes that come with evbench and those in `folder`; one that cannot be used is listed with the reason."""
-    from evbench.errors import EvbenchError
-    from evbench.profiles import list_recipes, load_recipe
+def recipe_choices(folder: Path, workspace: Workspace | None = None) -> list[Choice]:
+    """The recipes of the workspace, of `folder` and of evbench; one that cannot be used is listed with the reason."""
+    from evbench.jobs.recipes import known_recipes
     from evbench.tui.dialogs import Choice
 
-    choices = [Choice(recipe.id, recipe.id, _summary(recipe)) for recipe in list_recipes()]
-    for path in sorted(folder.glob("*.toml")):
-        if "[dataset]" not in path.read_text(errors="replace"):
-            continue
-        try:
-            remark = _summary(load_recipe(path))
-        except EvbenchError as error:
-            remark = f"✗ {error.what}"
-        choices.append(Choice(str(path), path.name, remark))
+    choices: list[Choice] = []
+    for known in known_recipes(workspace, folder):
+        title = known.path.name if known.origin == "folder" else known.name
+        about = f"{known.recipe.dataset.name} · {known.recipe.network.name}" if known.recipe else f"✗ {known.problem}"
+        own = "this workspace · " if known.origin == "workspace" else ""
+        choices.append(Choice(known.argument, title, f"{own}{about}"))
     return choices
-
-
-def _summary(recipe: Recipe) -> str:
-    return f"{recipe.dataset.name} · {recipe.network.name}"
 
 
 def board_choices() -> list[Choice]:
