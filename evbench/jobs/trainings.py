@@ -59,11 +59,15 @@ def steps_per_epoch(workspace: Workspace, job: JobRow, stages: Iterable[StageRow
     return batches_per_epoch(content["splits"]["train"]["windows"], recipe_of(job)) if content else None
 
 
-def history_of(workspace: Workspace, stage: StageRow) -> tuple[EpochFigures, ...]:
-    """The epochs of a finished training, also of one that another job has run; none before it is finished."""
+def history_of(workspace: Workspace, stage: StageRow, epochs: int) -> tuple[EpochFigures, ...]:
+    """The epochs of a finished training, also of one that another job has run; none before it is finished.
+
+    A training that goes on from another one's weights has only the last of its `epochs`.
+    """
     content = _read(_artifact(workspace, stage) / "training.json") if stage.digest and stage.name == "train" else None
     entries = content["history"] if content else []
-    return tuple(EpochFigures(number, dict(figures)) for number, figures in enumerate(entries, 1))
+    first = epochs - len(entries) + 1
+    return tuple(EpochFigures(number, dict(figures)) for number, figures in enumerate(entries, first))
 
 
 def confusion_by_approach(workspace: Workspace, stages: Iterable[StageRow]) -> dict[str, FoundConfusion]:

@@ -219,7 +219,7 @@ def test_a_training_that_another_job_has_run_is_drawn_from_its_history(store: St
     write(store, "kept", "training.json", {"epoch": 1, "history": history, "validation": confusion(2)})
     state = read_training(store, again, NOW)
     curves = {(curve.quantity, curve.split): curve for curve in state.curves}
-    assert curves["loss", "train"].epochs.tolist() == [1, 2]
+    assert curves["loss", "train"].epochs.tolist() == [4, 5]
     assert curves["loss", "train"].values.tolist() == [1.0, 0.5]
     assert curves["accuracy", "validation"].values.tolist() == [0.5]
     assert state.rows[0].epoch == 5

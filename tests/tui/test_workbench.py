@@ -81,7 +81,7 @@ async def test_the_palette_finds_an_action_and_does_it_on_its_pane(workspace: Wo
     async with app.run_test() as pilot:
         await settle(pilot)
         await press(pilot, "ctrl+p")
-        await pilot.press(*"start a recipe", "enter")
+        await pilot.press(*"jobs: run", "enter")
         await settle(pilot)
         assert app.query_one(ContentSwitcher).current == "jobs"
 

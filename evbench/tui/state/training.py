@@ -113,11 +113,11 @@ def read_training(store: Store, job_id: int, now: float, before: TrainState | No
     length = trainings.steps_per_epoch(store.workspace, job, detail.stages)
     epochs = trainings.epochs_by_approach(job, detail.stages)
     learning = trainings.learning_stages(detail.stages)
-    history = {stage.approach: trainings.history_of(store.workspace, stage) for stage in learning}
     curves = tuple(
         curve
         for stage in learning
-        for curve in _curves(detail, stage, length, epochs.get(stage.approach, 0), history[stage.approach])
+        for planned in [epochs.get(stage.approach, 0)]
+        for curve in _curves(detail, stage, length, planned, trainings.history_of(store.workspace, stage, planned))
     )
     rows = tuple(_row(job, detail, stage, length, epochs.get(stage.approach, 0), curves, now) for stage in learning)
     scales = tuple(
