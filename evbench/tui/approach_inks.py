@@ -3,9 +3,15 @@
 from __future__ import annotations
 
 from evbench.tui import inks
+from evbench.tui.themes import TRANSLATIONS
 
-_COLOURS = {"fp32-frames": inks.GOOD, "fp32-voxel": inks.ACTIVE, "ptq-int8": "#b58cff", "qat-int8": inks.KEY}
-_OTHERS = ("#56c5d0", "#d98fd6", "#c9b458", "#9aa7ff")
+_COLOURS = {
+    "fp32-frames": inks.GOOD,
+    "fp32-voxel": inks.ACTIVE,
+    "ptq-int8": inks.STOPPED,
+    "qat-int8": inks.KEY,
+}
+_OTHERS = (inks.BAD, inks.CAUTION, inks.TEXT)
 
 
 def approach_ink(approach: str) -> str:
@@ -13,10 +19,12 @@ def approach_ink(approach: str) -> str:
     return _COLOURS.get(approach) or _OTHERS[sum(approach.encode()) % len(_OTHERS)]
 
 
-def faded(colour: str, share: float = 0.5) -> str:
-    """A colour mixed with the ground; `share` is how much of it stays. Both as "#rrggbb"."""
+def faded(ink: str, share: float, theme: str) -> str:
+    """An ink as `theme` has it, mixed with the theme's ground; `share` is how much of it stays. All as "#rrggbb"."""
+    change = TRANSLATIONS.get(theme, {})
+    colour, ground = change.get(ink, ink), change.get(inks.GROUND, inks.GROUND)
     mixed = (
-        round(int(colour[place : place + 2], 16) * share + int(inks.GROUND[place : place + 2], 16) * (1 - share))
+        round(int(colour[place : place + 2], 16) * share + int(ground[place : place + 2], 16) * (1 - share))
         for place in (1, 3, 5)
     )
     return "#" + "".join(f"{part:02x}" for part in mixed)

@@ -39,6 +39,9 @@ class ConfusionView(VerticalScroll):
         self._found, self._whole = found, whole
         self._draw()
 
+    def on_mount(self) -> None:
+        self.app.theme_changed_signal.subscribe(self, lambda _: self._draw())
+
     def on_resize(self) -> None:
         self._draw()
 
@@ -58,12 +61,12 @@ class ConfusionView(VerticalScroll):
         matrix = found.recording if self._whole else found.window
         room = self.scrollable_content_region.width
         cell = min((room - _NAME) // len(found.classes), _WIDEST_CELL)
-        drawn = _matrix(matrix, found.classes, cell) if cell >= _CELL else _list(matrix, found.classes)
+        drawn = _matrix(matrix, found.classes, cell, self.app.theme) if cell >= _CELL else _list(matrix, found.classes)
         text.update(drawn)
         words.update(most_confused(matrix, found.classes, f"{per}s"))
 
 
-def _matrix(matrix: tuple[tuple[int, ...], ...], classes: tuple[str, ...], cell: int) -> Text:
+def _matrix(matrix: tuple[tuple[int, ...], ...], classes: tuple[str, ...], cell: int, theme: str) -> Text:
     names = abbreviations(classes)
     headings = names
     if max(map(len, names)) >= cell:
@@ -78,9 +81,9 @@ def _matrix(matrix: tuple[tuple[int, ...], ...], classes: tuple[str, ...], cell:
         for answer, count in enumerate(row):
             share = count / total if total else 0.0
             ink = inks.GOOD if answer == true else inks.BAD
-            ground = faded(ink, 0.12 + 0.6 * share**0.5) if count else inks.GROUND
+            ground = faded(ink, 0.12 + 0.6 * share**0.5, theme) if count else inks.GROUND
             shown = "·" if not count else _percent(count, total)
-            text.append(f"{shown:>{cell - 1}} ", Style(color="#ffffff" if count else inks.FAINT, bgcolor=ground))
+            text.append(f"{shown:>{cell - 1}} ", Style(color=inks.STRONG if count else inks.FAINT, bgcolor=ground))
         text.append("\n")
     return text
 

@@ -51,11 +51,14 @@ class TrainingPlot(Static):
         self.border_subtitle = subtitle
         self._draw()
 
+    def on_mount(self) -> None:
+        self.app.theme_changed_signal.subscribe(self, lambda _: self._draw())
+
     def on_resize(self) -> None:
         self._draw()
 
     def _draw(self) -> None:
-        drawn = [self._line(curve, faded(approach_ink(curve.approach), 0.45)) for curve in self._others]
+        drawn = [self._line(curve, faded(approach_ink(curve.approach), 0.45, self.app.theme)) for curve in self._others]
         ordered = sorted(self._curves, key=lambda curve: curve.split == "validation")
         drawn += [self._line(curve, self._colour(curve)) for curve in ordered]
         width, height = self.content_size
@@ -75,7 +78,7 @@ class TrainingPlot(Static):
     def _colour(self, curve: TrainingCurve) -> str:
         """Training lies behind validation, which tells more."""
         ink = approach_ink(curve.approach)
-        return ink if curve.split == "validation" else faded(ink, 0.7)
+        return ink if curve.split == "validation" else faded(ink, 0.7, self.app.theme)
 
     def _line(self, curve: TrainingCurve, colour: str) -> Line:
         x, y = smooth(curve.epochs), smooth(curve.values)
