@@ -18,7 +18,7 @@ class VoxelDSC(nn.Module):
     have seen something, before they are at their widest.
     """
 
-    WIDTHS = (16, 32, 64, 96, 128, 192)
+    WIDTHS = (16, 32, 64, 96, 128, 128)
 
     def __init__(self, in_channels: int, classes: int, size: tuple[int, int]) -> None:
         super().__init__()
