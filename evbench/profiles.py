@@ -268,7 +268,11 @@ class QuantizeSettings(Model):
 
 
 class TrainSettings(Model):
-    """The training loop. `frames_epochs` shortens the frame baseline's training; `seed` fixes every random choice."""
+    """The training loop. `frames_epochs` shortens the frame baseline's training; `seed` fixes every random choice.
+
+    `sparsity` is the weight in the loss of how dense activations are (training/sparsity.py): the mean share of elements
+    behind a ReLU that are active, 0 to 1. 0.1 to 1 make more of them zero.
+    """
 
     epochs: int = Field(default=15, ge=1)
     frames_epochs: int | None = Field(default=None, ge=1)
@@ -276,6 +280,7 @@ class TrainSettings(Model):
     learning_rate: float = Field(default=1e-3, gt=0)
     schedule: Literal["cosine"] = "cosine"
     augment: tuple[Literal["shift", "flip", "reverse", "affine"], ...] = ()
+    sparsity: float = Field(default=0.0, ge=0)
     seed: int = Field(default=0, ge=0)
 
 

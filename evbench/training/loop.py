@@ -26,6 +26,7 @@ from evbench.training.checkpoint import (
     save_weights,
 )
 from evbench.training.evaluate import Accuracy, accuracy
+from evbench.training.sparsity import forward_with_density
 from evbench.training.torch_setup import torch
 
 OnMetric = Callable[[str, int, float], None]
@@ -109,10 +110,10 @@ def train(
     of `directory`; the outcome is bit for bit that of an unbroken run with as many threads. `epochs` replaces the
     settings' number; `before_epoch` is called with the number of each epoch and `after_step` with that of each step,
     counted from 0. A network that has the epochs before `first_epoch` behind it goes on there, with an optimiser that
-    knows nothing of them.
-    Metrics: loss and learning_rate per step; accuracy (on the augmented windows of training), validation_accuracy and
-    validation_loss per epoch. `directory` holds VALIDATION, the newest epoch's figures on validation. Raises ModelError
-    when the loss is no longer finite or a checkpoint belongs to another network.
+    knows nothing of them. Metrics: loss, learning_rate and, where the settings weigh it, density per step; accuracy
+    (on the augmented windows of training), validation_accuracy and validation_loss per epoch. `directory` holds
+    VALIDATION, the newest epoch's figures on validation. Raises ModelError when the loss is no longer finite or a
+    checkpoint belongs to another network.
     """
     started = perf_counter()
     epochs = epochs or settings.epochs
@@ -202,10 +203,14 @@ def _train_epoch(
         rate = learning_rate(step, steps, settings.learning_rate)
         for group in optimizer.param_groups:
             group["lr"] = rate
-        logits = network(batches(rows, settings.augment, rng))
+        batch = batches(rows, settings.augment, rng)
+        logits, density = forward_with_density(network, batch) if settings.sparsity else (network(batch), None)
         wanted = torch.from_numpy(labels[rows])
         loss = nn.functional.cross_entropy(logits, wanted)
         right += int((logits.argmax(1) == wanted).sum())
+        if density is not None:
+            loss = loss + settings.sparsity * density
+            on_metric("density", step, density.item())
         optimizer.zero_grad(set_to_none=True)
         loss.backward()  # type: ignore[no-untyped-call]
         optimizer.step()

@@ -82,8 +82,8 @@ def test_every_bundled_study_fits_every_recipe_it_is_meant_for(study: Study, rec
 
 
 def test_a_share_is_taken_of_the_recipes_own_setting(base: Recipe) -> None:
-    late = load_study("late-qat").variants["after half of the epochs"].recipe(base, 0)
-    assert late.quantize.from_epoch == round(base.train.epochs / 2)
+    late = load_study("late-qat").variants["late"].recipe(base, 0)
+    assert late.quantize.from_epoch == round(0.67 * base.train.epochs)
 
 
 @pytest.mark.parametrize(
@@ -129,11 +129,12 @@ def test_variants_share_the_float_network_they_start_from(base: Recipe) -> None:
 def test_studies_and_runs_share_what_they_train(base: Recipe) -> None:
     run = digests(plan_run(base, BOARD, None))
     approaches, observers = digests(stages_of("approaches", base)), digests(stages_of("observers", base))
-    late, averaging = digests(stages_of("late-qat", base)), digests(stages_of("averaging-constant", base))
+    late, granularity = digests(stages_of("late-qat", base)), digests(stages_of("granularity", base))
     assert approaches["train fp32 voxel, seed 0"] == run["train fp32-voxel"] == observers["train fp32, seed 0"]
     assert approaches["quantise PTQ int8, seed 0"] == run["quantise ptq-int8"]
     assert approaches["profile QAT int8, seed 0"] == run["profile qat-int8"]
-    assert late["train from epoch zero, seed 0"] == run["train qat-int8"] == averaging["train 0.01, seed 0"]
+    assert late["train from epoch zero, seed 0"] == run["train qat-int8"]
+    assert granularity["train QAT, per channel, seed 0"] == run["train qat-int8"]
     assert approaches["train fp32 voxel, seed 1"] != run["train fp32-voxel"]
 
 

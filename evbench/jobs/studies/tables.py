@@ -27,8 +27,9 @@ _STYLES = {"held": "green", "did not hold": "bold red", "not decided": "yellow"}
 def study_table(result: dict[str, Any]) -> RenderableType:
     """A finished study: the claim, a row per variant with means and intervals over the seeds, and the verdict."""
     settings = "".join(f", {key} = {value}" for key, value in result["settings"].items())
+    seeds = f"{len(result['seeds'])} seed{'s' * (len(result['seeds']) != 1)}"
     table = Table(
-        title=f"{result['title']}: {result['recipe']}{settings}, {len(result['seeds'])} seeds",
+        title=f"{result['title']}: {result['recipe']}{settings}, {seeds}",
         title_justify="left",
         title_style="bold",
         box=None,
