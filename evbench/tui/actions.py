@@ -79,14 +79,16 @@ _KEY_NAMES = {
     "right_square_bracket": "]",
     "question_mark": "?",
     "slash": "/",
+    "f2": "F2",
     "f5": "F5",
 }
 
 _APP_ACTIONS: tuple[Action, ...] = (
     Action(
-        "app", "f5", "profile", "Profile", "Build, flash and profile the chosen model on the chosen board.", True, "F5"
+        "app", "f5", "profile", "Flash", "Build, flash and profile the chosen model on the chosen board.", True, "F5"
     ),
     Action("app", "question_mark", "help", "Help", "Show what every key of this pane does.", True, "?"),
+    Action("app", "f2", "tour", "Tour", "Show the workbench in five steps, on what comes with evbench.", False),
     Action("app", "ctrl+t", "next_theme", "Colours", "Change the colours: dark, light, high contrast.", False),
     Action("app", "ctrl+s", "save", "Save", "Save this screen as PNG and SVG in the current folder.", False),
     Action("app", "ctrl+y", "copy", "Copy", "Copy the text of this pane to the clipboard of the terminal.", False),

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -18,19 +18,19 @@ from textual.worker import Worker
 from evbench.tui.actions import PANES, Action, bindings, pane_entry
 from evbench.tui.messages import JobsRead, PictureSaved, Refused, Visit
 from evbench.tui.panes.base import TROUBLE, Pane
-from evbench.tui.preferences import Preferences, preferences_file, read_preferences, write_preferences
+from evbench.tui.preferences import preferences_file
 from evbench.tui.saving import save_screen, screen_lines, text_within
 from evbench.tui.state.queue import LOCKED, JobsState, read_jobs
-from evbench.tui.themes import DARK, THEMES, TRANSLATIONS, Inks
+from evbench.tui.themed import ThemedApp
 from evbench.tui.widgets.pane_bar import PaneBar
 
 if TYPE_CHECKING:
     from textual.command import Provider
-    from textual.filter import LineFilter
     from textual.strip import Strip
 
     from evbench.jobs.store import Store
     from evbench.tui.state.recordings import RecordingState
+    from evbench.tui.tour import Tour
     from evbench.workspace import Workspace
 
 
@@ -46,7 +46,7 @@ _PATIENCE_S = 2
 _READING_TIME = 10
 
 
-class Workbench(App[None]):
+class Workbench(ThemedApp):
     """The application. Panes share `store`, `jobs`, the newest list of jobs, and `recording`, the one that is open.
 
     Without a file of `preferences` nothing is remembered and no tour is offered.
@@ -62,12 +62,7 @@ class Workbench(App[None]):
     recording: reactive[RecordingState | None] = reactive["RecordingState | None"](None, init=False)
 
     def __init__(self, workspace: Workspace, data: Path | None = None, preferences: Path | None = None) -> None:
-        self._inks = Inks(DARK.name)
-        super().__init__()
-        for theme in THEMES:
-            self.register_theme(theme)
-        self._preferences_file = preferences
-        self._preferences = read_preferences(preferences) if preferences else Preferences()
+        super().__init__(preferences)
         self.HORIZONTAL_BREAKPOINTS = [(0, "-narrow"), (110, "-wide")]
         self.VERTICAL_BREAKPOINTS = [(0, "-short"), (34, "-tall")]
         self.workspace = workspace
@@ -91,8 +86,8 @@ class Workbench(App[None]):
         yield Footer(compact=True)
 
     def on_mount(self) -> None:
-        self.theme = self._preferences.theme if self._preferences.theme in TRANSLATIONS else DARK.name
-        self.call_after_refresh(self.action_show_pane, "data")
+        super().on_mount()
+        self.call_after_refresh(self._begin)
         self.call_after_refresh(self.read_jobs)
         self.set_interval(_EVERY, self._poll)
 
@@ -143,32 +138,25 @@ class Workbench(App[None]):
 
         self.push_screen(HelpDialog(pane_entry(self.pane.id or "").id))
 
+    def action_tour(self, asking: bool = False) -> None:
+        from evbench.tui.tour import Tour
+
+        self.push_screen(Tour(asking=asking))
+
+    async def on_tour_arrived(self, message: Tour.Arrived) -> None:
+        await self.action_show_pane(message.step.pane)
+        for call in message.step.calls:
+            await self.run_action(call, default_namespace=self.pane)
+
+    async def _begin(self) -> None:
+        await self.action_show_pane("data")
+        if not self.preferences.tour_offered:
+            self.remember(replace(self.preferences, tour_offered=True))
+            self.action_tour(asking=True)
+
     def get_system_commands(self, screen: Screen[object]) -> Iterable[SystemCommand]:
         """None: the registry's actions are all there is."""
         return ()
-
-    # --- themes -------------------------------------------------------------------------------------------------------
-
-    def watch_theme(self, name: str) -> None:
-        self._inks = Inks(name)
-
-    def get_line_filters(self) -> Sequence[LineFilter]:
-        return [*([self._inks] if self._inks.enabled else []), *super().get_line_filters()]
-
-    def action_next_theme(self) -> None:
-        names = [theme.name for theme in THEMES]
-        self.theme = names[(names.index(self.theme) + 1) % len(names)]
-        self.remember(replace(self._preferences, theme=self.theme))
-        self.notify(f"{self.theme.capitalize()} colours", timeout=2)
-
-    @work(thread=True, exclusive=True, group="preferences", description="remember")
-    def remember(self, preferences: Preferences) -> None:
-        self._preferences = preferences
-        if self._preferences_file is not None:
-            try:
-                write_preferences(preferences, self._preferences_file)
-            except TROUBLE as error:
-                self.post_message(Refused(str(error)))
 
     # --- what is taken away -------------------------------------------------------------------------------------------
 

@@ -79,6 +79,7 @@ def test_pictures_keep_their_colours() -> None:
 
 async def test_a_key_goes_through_the_themes_and_the_choice_is_remembered(workspace: Workspace, tmp_path: Path) -> None:
     remembered = tmp_path / "home" / "workbench.json"
+    write_preferences(Preferences(tour_offered=True), remembered)
     app = Workbench(workspace, preferences=remembered)
     async with app.run_test() as pilot:
         await settle(pilot)
@@ -112,7 +113,7 @@ async def test_preferences_that_cannot_be_written_are_said(workspace: Workspace,
     app = Workbench(workspace, preferences=tmp_path / "file" / "workbench.json")
     async with app.run_test() as pilot:
         await settle(pilot)
-        await press(pilot, "ctrl+t")
+        await press(pilot, "escape", "ctrl+t")
         assert app.theme == "light"
         assert any(note.severity == "error" for note in app._notifications)
 

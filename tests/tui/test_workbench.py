@@ -5,12 +5,14 @@ import sys
 from pathlib import Path
 
 import pytest
+from textual.binding import Binding
 from textual.widgets import ContentSwitcher
 from tui_helpers import press, settle, text_of
 
 from evbench.tui.actions import PANES, PaneEntry, actions_of, all_actions
 from evbench.tui.app import Workbench
 from evbench.tui.dialogs import HelpDialog
+from evbench.tui.palette import ActionCommands
 from evbench.tui.widgets.pane_bar import PaneBar
 from evbench.workspace import Workspace
 
@@ -84,6 +86,40 @@ async def test_the_palette_finds_an_action_and_does_it_on_its_pane(workspace: Wo
         await pilot.press(*"jobs: run", "enter")
         await settle(pilot)
         assert app.query_one(ContentSwitcher).current == "jobs"
+
+
+async def test_the_palette_lists_every_action_with_its_key_and_sentence(workspace: Workspace) -> None:
+    app = Workbench(workspace)
+    async with app.run_test() as pilot:
+        await settle(pilot)
+        listed = [hit async for hit in ActionCommands(app.screen).discover()]
+        for action in all_actions():
+            shown = [str(hit.display) for hit in listed if hit.help == action.sentence]
+            assert any(text.endswith(f"({action.help_key})") and action.label in text for text in shown), action
+        assert len(listed) == len(all_actions())
+
+
+def test_every_binding_of_the_workbench_comes_from_an_action_with_a_sentence() -> None:
+    for pane in PANES:
+        bound = {binding.key: binding for binding in type(pane.create()).BINDINGS if isinstance(binding, Binding)}
+        assert set(bound) == {action.key for action in actions_of(pane.id)}
+        assert all(bound[action.key].tooltip == action.sentence for action in actions_of(pane.id))
+    for action in all_actions():
+        assert action.sentence.endswith("."), action
+        assert action.sentence[0].isupper(), action
+        assert action.label
+
+
+@pytest.mark.parametrize("pane", PANES, ids=lambda pane: pane.id)
+async def test_the_footer_has_room_for_its_keys_in_80_columns(workspace: Workspace, pane: PaneEntry) -> None:
+    app = Workbench(workspace)
+    async with app.run_test(size=(80, 24)) as pilot:
+        await settle(pilot)
+        await press(pilot, pane.key)
+        shown = text_of(app, "Footer")
+        for action in (*actions_of(pane.id), *actions_of("app")):
+            assert not action.footer or f" {action.label}" in shown, action
+        assert "palette" in shown
 
 
 def test_every_action_has_a_key_of_its_own_on_its_pane() -> None:
