@@ -15,7 +15,8 @@ from evbench.jobs.models import label, model_folder
 from evbench.jobs.store import Store
 from evbench.quantize.alarms import alarms_of
 from evbench.quantize.histogram import EDGES, STEPS
-from evbench.quantize.statistics import FILE, ModelStatistics, TensorStatistics, load_statistics
+from evbench.quantize.movement import Movement
+from evbench.quantize.statistics import FILE, ModelStatistics, ScaleRecord, TensorStatistics, load_statistics
 from evbench.workspace import Workspace
 
 
@@ -80,19 +81,21 @@ def over_training(name: str, statistics: ModelStatistics, tensor: str) -> dict[s
     about the scale's movement. Lists are empty and `total_steps` is 0 where no training with quantisation was followed
     or the tensor has no range. Raises ModelError for a tensor that the model does not have.
     """
-    chosen = _tensor_of(name, statistics, tensor)
-    movement, scales = statistics.movement, statistics.scales
-    looks = movement.of(chosen.name)
+    _tensor_of(name, statistics, tensor)
+    alarms = [alarm for alarm in alarms_of(statistics) if alarm.tensor == tensor and alarm.kind == "oscillation"]
+    return moved(name, statistics.movement, statistics.scales, tensor) | {"alarms": [asdict(alarm) for alarm in alarms]}
+
+
+def moved(name: str, movement: Movement, scales: ScaleRecord, tensor: str) -> dict[str, Any]:
+    """The JSON of `over_training` without alarms, of looks that were taken wherever."""
+    looks = movement.of(tensor)
     return {
         "model": name,
-        "name": chosen.name,
+        "name": tensor,
         "total_steps": movement.total_steps if looks["steps"] else 0,
         "windows": movement.windows,
         **looks,
         "scales_over_training": {"steps": scales.steps.tolist(), "scales": scales.of(tensor).tolist()},
-        "alarms": [
-            asdict(alarm) for alarm in alarms_of(statistics) if alarm.tensor == tensor and alarm.kind == "oscillation"
-        ],
     }
 
 
@@ -122,6 +125,7 @@ def _figures(tensor: TensorStatistics) -> dict[str, Any]:
         "lost_share": tensor.lost_share,
         "scale": tensor.scale,
         "scales": tensor.scales.tolist(),
+        "channels": len(tensor.channel_peaks),
         "range": tensor.range,
     }
 
@@ -151,3 +155,23 @@ def axis_limits(histogram: list[list[float]], ranges: list[float], octaves: floa
     highest = max(tops) * 2 ** (2 / STEPS)
     lows = [lower for lower, _, share in histogram if share > 1e-5] or [highest / 2]
     return max(min(lows), highest * 2.0**-octaves), highest
+
+
+def place_labels(labels: dict[str, int], cells: int) -> list[list[tuple[int, str, str]]]:
+    """Labels below the columns they belong to, in as many lines as it takes for none to cover another.
+
+    A line lists (where it begins, what is written, whose it is); a corner stands in the label's own column.
+    """
+    lines: list[list[tuple[int, str, str]]] = []
+    for written, mark in sorted(labels.items(), key=lambda item: item[1]):
+        fits = mark + len(written) + 2 <= cells
+        text, start = (f"╰ {written}", mark) if fits else (f"{written} ╯", max(mark - len(written) - 1, 0))
+        free = (
+            line for line in lines if all(start > at + len(other) or at > start + len(text) for at, other, _ in line)
+        )
+        line = next(free, None)
+        if line is None:
+            line = []
+            lines.append(line)
+        line.append((start, text, written))
+    return [sorted(line) for line in lines]

@@ -10,7 +10,7 @@ from rich.console import Group, RenderableType
 from rich.table import Table
 from rich.text import Text
 
-from evbench.jobs.quantisation import axis_limits, log_columns, position
+from evbench.jobs.quantisation import axis_limits, log_columns, place_labels, position
 
 _BLOCKS = np.array(list(" ▁▂▃▄▅▆▇█"))
 _HEIGHT = 8
@@ -105,19 +105,15 @@ def _axis(ranges: dict[str, float], cells: int, lowest: float, highest: float) -
 
 
 def _names(ranges: dict[str, float], cells: int, lowest: float, highest: float) -> list[Text]:
-    """The names of ranges below their marks, in as many lines as it takes for none to cover another."""
-    lines: list[str] = []
-    for name, value in sorted(ranges.items(), key=lambda item: item[1]):
-        mark = _column(value, cells, lowest, highest)
-        text, start = (f"╰ {name}", mark) if mark + len(name) + 2 <= cells else (f"{name} ╯", mark - len(name) - 1)
-        start = max(start, 0)
-        for number, line in enumerate(lines):
-            if not line[max(start - 1, 0) : start + len(text) + 1].strip():
-                lines[number] = line[:start] + text + line[start + len(text) :]
-                break
-        else:
-            lines.append((" " * start + text).ljust(cells + 1))
-    return [Text(" " * _MARGIN + line.rstrip(), _OBSERVERS_LINE) for line in lines]
+    """The names of ranges below their marks."""
+    marks = {name: _column(value, cells, lowest, highest) for name, value in ranges.items()}
+    lines = []
+    for placed in place_labels(marks, cells):
+        line = Text(" " * _MARGIN)
+        for start, text, _ in placed:
+            line.append(" " * (_MARGIN + start - line.cell_len)).append(text, _OBSERVERS_LINE)
+        lines.append(line)
+    return lines
 
 
 def _ends(cells: int, lowest: float, highest: float) -> Text:

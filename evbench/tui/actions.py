@@ -65,6 +65,7 @@ PANES: tuple[PaneEntry, ...] = (
     PaneEntry("data", "1", "Data", "Browse recordings, see what is in them and what is wrong"),
     PaneEntry("voxels", "2", "Voxels", "See windows as a network does, step through them, play them"),
     PaneEntry("train", "3", "Train", "Start recipes and watch how their networks learn"),
+    PaneEntry("quantise", "4", "Quantise", "See what quantisation does to every tensor, and why"),
     PaneEntry("device", "5", "Device", "Build, flash and profile a model; see cycles per layer"),
     PaneEntry("jobs", "6", "Jobs", "Start recipes; watch progress, loss curves and logs"),
 )

@@ -15,7 +15,9 @@ if TYPE_CHECKING:
     from evbench.tui.state.job import JobDetail
     from evbench.tui.state.profiles import DeviceState
     from evbench.tui.state.queue import JobsState
+    from evbench.tui.state.ranking import Ranking
     from evbench.tui.state.recordings import FolderState, RecordingState
+    from evbench.tui.state.tensors import ModelTensors, TensorState
     from evbench.tui.state.training import TrainState
     from evbench.tui.state.windows import WindowState
 
@@ -122,6 +124,42 @@ class ChoicesFound(Message):
 
     what: str
     choices: tuple[Choice, ...]
+
+
+@dataclass
+class ModelRead(Latest):
+    """The tensors of the chosen model have been read, or there is more of them."""
+
+    model: ModelTensors
+
+
+@dataclass
+class ModelMissing(Latest):
+    """The chosen model's tensors cannot be shown; `why` is what the user is told."""
+
+    why: str
+
+
+@dataclass
+class TensorRead(Latest):
+    """What is known of one tensor has been gathered."""
+
+    tensor: TensorState
+
+
+@dataclass
+class RankingRead(Latest):
+    """What is known of the chosen model's sensitivity has been read."""
+
+    ranking: Ranking
+
+
+@dataclass
+class LayerFound(Message):
+    """A layer to go to, or None, and a sentence on why."""
+
+    layer: str | None
+    why: str
 
 
 @dataclass

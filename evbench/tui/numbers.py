@@ -57,6 +57,16 @@ def percent(fraction: float) -> str:
     return f"{fraction * 100:.1f} %"
 
 
+def share(fraction: float) -> str:
+    """A part of a whole where nothing and next to nothing differ: 0 -> "0", 0.0001 -> "<0.1 %", 0.123 -> "12.3 %"."""
+    return "0" if fraction == 0 else percent(fraction) if fraction >= 0.0005 else "<0.1 %"
+
+
+def decibels(value: float | None) -> str:
+    """A ratio in dB; None, where nothing is lost, is infinite: 34.12 -> "34.1 dB"."""
+    return "∞" if value is None else f"{value:.1f} dB"
+
+
 def elapsed(seconds: float) -> str:
     """How long something took, short enough for a table: 3.21 -> "3.2 s", 75 -> "1:15", 3723 -> "1:02:03"."""
     if seconds < 10:

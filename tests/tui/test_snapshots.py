@@ -8,12 +8,15 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from tensors import add_model, add_training
 from textual.pilot import Pilot
 from tui_helpers import opened, press, settle, text_of, until
 
+from evbench.jobs.store import Store
 from evbench.tui.app import Workbench
 from evbench.tui.panes import data as data_pane
 from evbench.tui.panes.jobs import JobsPane
+from evbench.tui.state import ranking as ranking_state
 from evbench.workspace import Workspace
 
 SIZES = ((80, 24), (120, 40), (200, 60))
@@ -126,4 +129,46 @@ def test_jobs_with_an_empty_queue(snap_compare: Compare, workspace: Workspace) -
 
 def test_the_help_of_a_pane(snap_compare: Compare, workspace: Workspace) -> None:
     ready = shows(".dialog", "everywhere", "6", "question_mark")
+    assert snap_compare(Workbench(workspace), terminal_size=(80, 24), run_before=ready)
+
+
+@sizes
+def test_quantise_with_a_tensor_whose_range_an_outlier_owns(
+    snap_compare: Compare, workspace: Workspace, store: Store, size: tuple[int, int]
+) -> None:
+    add_model(store)
+    ready = shows("#tensor-picture", "zero-aware", "4", "down")
+    assert snap_compare(Workbench(workspace), terminal_size=size, run_before=ready)
+
+
+@sizes
+def test_quantise_with_a_tensor_through_training(
+    snap_compare: Compare, workspace: Workspace, store: Store, size: tuple[int, int]
+) -> None:
+    add_model(store)
+    ready = shows("#tensor-picture", "of 240", "4", "down", "t")
+    assert snap_compare(Workbench(workspace), terminal_size=size, run_before=ready)
+
+
+def test_quantise_with_weights_by_channel(snap_compare: Compare, workspace: Workspace, store: Store) -> None:
+    add_model(store)
+    ready = shows("#tensor-picture", "output channels", "4", "down", "w")
+    assert snap_compare(Workbench(workspace), terminal_size=(120, 40), run_before=ready)
+
+
+@sizes
+def test_quantise_before_a_training_has_looked(
+    snap_compare: Compare, workspace: Workspace, store: Store, size: tuple[int, int]
+) -> None:
+    add_training(store)
+    ready = shows("#no-tensors", "has not looked", "4")
+    assert snap_compare(Workbench(workspace), terminal_size=size, run_before=ready)
+
+
+def test_quantise_where_nobody_has_measured_sensitivity(
+    snap_compare: Compare, workspace: Workspace, store: Store, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(ranking_state, "sensitivity_of", lambda store, model: None)
+    add_model(store)
+    ready = shows("#no-ranking", "measures it", "4", "l")
     assert snap_compare(Workbench(workspace), terminal_size=(80, 24), run_before=ready)
