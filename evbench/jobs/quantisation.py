@@ -32,7 +32,8 @@ def statistics_of(
 
 
 def overview(name: str, statistics: ModelStatistics) -> dict[str, Any]:
-    """The JSON of `evbench tensors`: one entry per tensor, and every alarm. SQNR is None where nothing is lost."""
+    """The JSON of `evbench tensors`: one entry per tensor, and every alarm. SQNR is None where nothing is lost;
+    `channel_spread` is how many times the largest magnitude of a channel exceeds that of another that is not dead."""
     alarms = alarms_of(statistics)
     return {
         "model": name,
@@ -112,6 +113,7 @@ def _tensor_of(name: str, statistics: ModelStatistics, tensor: str) -> TensorSta
 
 
 def _figures(tensor: TensorStatistics) -> dict[str, Any]:
+    alive = tensor.channel_peaks[tensor.channel_peaks > 0]
     return {
         "name": tensor.name,
         "kind": tensor.kind,
@@ -126,6 +128,7 @@ def _figures(tensor: TensorStatistics) -> dict[str, Any]:
         "scale": tensor.scale,
         "scales": tensor.scales.tolist(),
         "channels": len(tensor.channel_peaks),
+        "channel_spread": float(alive.max() / alive.min()) if alive.size else 1.0,
         "range": tensor.range,
     }
 

@@ -12,7 +12,7 @@ from rich.text import Text
 from evbench.jobs.quantisation import axis_limits, log_columns, place_labels, position
 from evbench.tui import numbers
 from evbench.tui.drawing import columns
-from evbench.tui.inks import ACTIVE, BAD, CAUTION, FAINT, KEY, QUIET, TEXT
+from evbench.tui.inks import ACTIVE, BAD, CAUTION, FAINT, GOOD, KEY, QUIET, TEXT
 
 _MARGIN = 10
 """Columns left of the histogram: the zero mass, what share it is, and a gap."""
@@ -21,7 +21,7 @@ _LEAST_CHART = 3
 _LONGEST_LABEL = 40
 _BLOCKS = " ▁▂▃▄▅▆▇█"
 _IN_USE = "in use"
-_COSTS = ("range", "scale", "SQNR", "clip", "active")
+_COSTS = ("range", "scale", "active", "clip", "SQNR")
 _NAME, _COST = 20, 9
 _MUCH = 0.01
 """A share of clipped values that is marked."""
@@ -41,21 +41,22 @@ def picture(content: dict[str, Any], width: int, height: int) -> Text:
     }
     names = place_labels(_labels(content, places), cells)
     costs = _costs(content, width) if content["observers"] else []
-    room = height - 3 - _LEAST_CHART
+    room = height - 2 - _LEAST_CHART
     shown_names = names[: max(room, 0)]
     shown_costs = costs if room - len(names) >= len(costs) + 1 else []
-    chart = height - 3 - len(shown_names) - (len(shown_costs) + 1 if shown_costs else 0)
+    chart = height - 2 - len(shown_names) - (len(shown_costs) + 1 if shown_costs else 0)
     lines = [_in_use(content, width)]
     lines += _chart(content, cells, max(chart, 1), lowest, highest, places)
-    lines += [_axis(places, cells), *(_named(line) for line in shown_names), _ends(lowest, highest, cells)]
+    lines += [_axis(places, cells, lowest), *(_named(line) for line in shown_names)]
     if shown_costs:
         lines += [Text(), *shown_costs]
     return page(lines, width, height)
 
 
 def _labels(content: dict[str, Any], places: dict[str, int]) -> dict[str, int]:
-    """What is written at every line: who would draw it there, and with what SQNR."""
-    sqnr = {_IN_USE: content["sqnr_db"]} | {cost["observer"]: cost["sqnr"] for cost in content["observers"]}
+    """What is written at every line: who would draw it there, and the SQNR of the active mode then."""
+    sqnr = {_IN_USE: content["sqnr_active_db"]}
+    sqnr |= {cost["observer"]: cost["sqnr_active"] for cost in content["observers"]}
     groups: dict[int, list[str]] = {}
     for name, place in places.items():
         written = f"{name} {numbers.decibels(sqnr[name]).removesuffix(' dB')}"
@@ -73,10 +74,10 @@ def _in_use(content: dict[str, Any], width: int) -> Text:
     for name, value in (
         ("range", numbers.significant(content["range"])),
         ("scale", numbers.significant(content["scale"])),
-        ("SQNR", numbers.decibels(content["sqnr_db"])),
+        ("active", numbers.decibels(content["sqnr_active_db"])),
         ("clipped", numbers.share(content["clip_share"])),
-        ("rounded to zero", numbers.share(content["lost_share"])),
-        ("active mode", numbers.decibels(content["sqnr_active_db"])),
+        ("to zero", numbers.share(content["lost_share"])),
+        ("SQNR", numbers.decibels(content["sqnr_db"])),
         ("observer", content["observer"]),
     ):
         if text.cell_len + len(name) + len(value) + 3 <= width:
@@ -112,15 +113,13 @@ def _cell(block: str, ink: str, cell: int, places: dict[str, int]) -> tuple[str,
     return "┃" if _IN_USE in here else "│", Style(color=colour, bgcolor=ink if block == _BLOCKS[-1] else None)
 
 
-def _axis(places: dict[str, int], cells: int) -> Text:
-    line = Text("      0└┴", QUIET)
-    marks = {place: name for name, place in sorted(places.items(), key=lambda item: item[0] == _IN_USE)}
-    line.append("─", QUIET)
-    for cell in range(cells):
-        if cell in marks:
-            line.append("┃", KEY if marks[cell] == _IN_USE else TEXT)
-        else:
-            line.append("─", FAINT)
+def _axis(places: dict[str, int], cells: int, lowest: float) -> Text:
+    """The axis, with its lower end written into it; what the lines are worth says where the upper one is."""
+    line = Text("      0└┴─", QUIET).append(numbers.significant(lowest), QUIET)
+    line.append("─" * (_MARGIN + cells - line.cell_len), FAINT)
+    for name, place in sorted(places.items(), key=lambda item: item[0] == _IN_USE):
+        at = _MARGIN + place
+        line = line[:at] + Text("┃", KEY if name == _IN_USE else TEXT) + line[at + 1 :]
     return line
 
 
@@ -132,21 +131,19 @@ def _named(placed: list[tuple[int, str, str]]) -> Text:
     return line
 
 
-def _ends(lowest: float, highest: float, cells: int) -> Text:
-    left, right = numbers.significant(lowest), f"{numbers.significant(highest)}, log scale"
-    return Text(" " * _MARGIN + left + right.rjust(cells - len(left)), QUIET)
-
-
 def _costs(content: dict[str, Any], width: int) -> list[Text]:
-    """What every observer would choose and what it would cost; the one in use is marked, the best SQNR is bold."""
-    best = max((_quality(cost["sqnr"]) for cost in content["observers"]), default=0.0)
+    """What every observer would choose and what it would cost; the one in use and the best SQNR are marked."""
+    best = max((_quality(cost["sqnr_active"]) for cost in content["observers"]), default=0.0)
     rows = [
         [
             (numbers.significant(cost["range"]), TEXT),
             (numbers.significant(cost["scale"]), TEXT),
-            (numbers.decibels(cost["sqnr"]), f"bold {TEXT}" if _quality(cost["sqnr"]) == best else TEXT),
+            (
+                numbers.decibels(cost["sqnr_active"]),
+                f"bold {GOOD}" if _quality(cost["sqnr_active"]) == best else TEXT,
+            ),
             (numbers.share(cost["clip_share"]), CAUTION if cost["clip_share"] > _MUCH else TEXT),
-            (numbers.decibels(cost["sqnr_active"]), TEXT),
+            (numbers.decibels(cost["sqnr"]), TEXT),
         ]
         for cost in content["observers"]
     ]
@@ -190,7 +187,7 @@ def channels(content: dict[str, Any], width: int, height: int) -> Text:
         lines.append(line)
     lines.append(Text(f"{'':>8}└channel 0{f'{len(peaks) - 1}':>{max(len(cells) - 9, 1)}}", QUIET))
     rest = height - len(lines)
-    if rest >= 7:
+    if rest >= 6:
         lines += [Text(), *picture(content, width, rest - 1).split("\n")]
     return page(lines, width, height)
 

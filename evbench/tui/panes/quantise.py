@@ -269,7 +269,7 @@ class QuantisePane(Pane):
         if row["bimodality"] is not None:
             title += f"  bimodality {row['bimodality']:.2f}"
         picture.border_title = title
-        picture.border_subtitle = "over training · t as it is" if self._over_training else "t over training"
+        picture.border_subtitle = "over training · t as it is" if self._over_training else "log scale · t over training"
         self._show_alarms(model, name)
 
     @work(thread=True, exclusive=True, group="tensor", description="gather a tensor")

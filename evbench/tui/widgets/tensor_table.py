@@ -124,12 +124,10 @@ def _activation(row: dict[str, Any]) -> list[Text]:
 
 
 def _weight(row: dict[str, Any]) -> list[Text]:
-    scales = row["scales"]
-    apart = f"{numbers.significant(max(scales) / min(scales))}×" if len(scales) > 1 and min(scales) > 0 else "–"
     return [
         _right(numbers.count(row["channels"])),
         _right(numbers.share(row["zero_share"])),
-        _right(apart),
+        _right(f"{numbers.significant(row['channel_spread'])}×"),
         _sqnr(row),
         _flag(row),
     ]
