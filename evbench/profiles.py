@@ -250,7 +250,7 @@ class QuantizeSettings(Model):
 
     method: Literal["qat", "ptq"] = "qat"
     from_epoch: int = Field(default=0, ge=0)
-    observer: Literal["minmax", "ema-minmax", "mse", "percentile", "nonzero-percentile", "zero-aware", "kl"] = (
+    observer: Literal["minmax", "ema-minmax", "mse", "percentile", "nonzero-percentile", "zero-aware", "kl", "lsq"] = (
         "ema-minmax"
     )
     averaging_constant: float = Field(default=0.01, gt=0, le=1)

@@ -31,6 +31,7 @@ UNKNOWN_SCALE = 1.0
 
 _SMALLEST_SCALE = 2.0**-60
 _EVERY = 8
+"""Batches from which a histogram is warm; afterwards it takes in one of as many."""
 
 
 class RoundToGrid(torch.autograd.Function):
@@ -140,8 +141,10 @@ class RangeObserver(ActivationObserver):
     def forward(self, x: Tensor) -> Tensor:
         if self.calibrating or (self.training and not self.frozen):
             self.observe(x.detach())
-        if not self.fake_quantize:
-            return x
+        return self.round(x) if self.fake_quantize else x
+
+    def round(self, x: Tensor) -> Tensor:
+        """The values on the grid; gradients pass straight through where nothing is clamped."""
         rounded = RoundToGrid.apply(x, float(self.scale_value()), self.quant_min, self.quant_max)  # type: ignore[no-untyped-call]
         return cast(Tensor, rounded)
 
@@ -203,15 +206,16 @@ class EmaObserver(RangeObserver):
 class HistogramObserver(RangeObserver):
     """A range by one of the rules of ranges.py, from a histogram of everything seen.
 
-    While calibrating all batches count alike. In training, where the distribution moves, those before the newest one
-    count 1 - `averaging_constant` times as much as they did a batch ago, and the range is found anew at every eighth
-    batch after the first eight: looking for it takes longer than the batch itself with some rules.
+    While calibrating all batches count alike. In training, where the distribution moves, what was seen counts
+    1 - `averaging_constant` times as much as a batch ago, and after the first eight batches only every eighth enters
+    the histogram and moves the range: counting a batch and looking for the range take as long as a layer's step.
     """
 
     counts: Tensor
     zeros: Tensor
     extremes: Tensor
     reach: Tensor
+    taken: Tensor
 
     def __init__(
         self,
@@ -230,6 +234,7 @@ class HistogramObserver(RangeObserver):
         self.register_buffer("zeros", torch.zeros((), dtype=torch.float64))
         self.register_buffer("extremes", torch.zeros(2, dtype=torch.float64))
         self.register_buffer("reach", torch.zeros((), dtype=torch.float64))
+        self.register_buffer("taken", torch.zeros((), dtype=torch.int64))
 
     def histogram(self) -> LogHistogram:
         """What was seen so far."""
@@ -237,16 +242,81 @@ class HistogramObserver(RangeObserver):
         return LogHistogram(self.counts.numpy().copy(), float(self.zeros), low, high)
 
     def take(self, x: Tensor, largest: Tensor) -> None:
-        keep = 1.0 if self.calibrating else 1.0 - self.averaging_constant
+        warm = not self.calibrating and bool(self.taken >= _EVERY)
+        if warm and self.batches % _EVERY:
+            return
+        keep = 1.0 if self.calibrating else (1.0 - self.averaging_constant) ** (_EVERY if warm else 1)
+        self.taken += 1
         seen = self.histogram().merged(histogram_of(x.numpy()), keep)
         self.counts.copy_(torch.from_numpy(seen.counts))
         self.zeros.fill_(seen.zeros)
         self.extremes.copy_(torch.from_numpy(np.array([seen.low, seen.high])))
-        if self.calibrating or self.batches <= _EVERY or self.batches % _EVERY == 0:
-            self.reach.fill_(RULES[self.rule](seen, self.quant_max, self.percentile))
+        self.reach.fill_(RULES[self.rule](seen, self.quant_max, self.percentile))
 
     def range_value(self) -> Tensor:
         return self.reach
+
+
+class RoundToLearnedGrid(torch.autograd.Function):
+    """`RoundToGrid` whose scale s = exp(log_scale) gets a gradient too, `factor` times that of log_scale.
+
+    Esser et al., "Learned step size quantization", ICLR 2020, equation 3: with v = x / s the output changes by
+    rne(v) - v for a value on the grid and by the code at the end that it is clamped to otherwise, for every change of s
+    by 1. Times s, for its logarithm, that is rounded value minus value, or the rounded value alone.
+    """
+
+    @staticmethod
+    def forward(ctx: Any, x: Tensor, log_scale: Tensor, low: int, high: int, factor: float) -> Tensor:
+        scale = float(log_scale.exp())
+        ctx.limits, ctx.factor = ((low - 0.5) * scale, (high + 0.5) * scale), factor
+        rounded = (x * (1.0 / scale)).round_().clamp_(low, high).mul_(scale)
+        ctx.save_for_backward(x, rounded)
+        return rounded
+
+    @staticmethod
+    def backward(ctx: Any, *gradients: Tensor) -> tuple[Tensor, Tensor, None, None, None]:
+        x, rounded = ctx.saved_tensors
+        inside = torch.ops.aten.hardtanh_backward(gradients[0], x, *ctx.limits)
+        moved = (gradients[0] * rounded).addcmul_(inside, x, value=-1.0).sum()
+        return inside, ctx.factor * moved, None, None, None
+
+
+class LearnedObserver(HistogramObserver):
+    """A scale that is trained like a weight, after the range with the smallest squared error in the first batches.
+
+    Esser et al., "Learned step size quantization", ICLR 2020, with their gradient scale 1 / sqrt(N Q), N values per
+    window and Q the largest code; the start is that of Bhalgat et al., "LSQ+", CVPR workshops 2020, since their own,
+    2 E|x| / sqrt(Q), collapses where most values are zero. What is trained is the logarithm of the scale (Jain et al.,
+    "Trained quantization thresholds", MLSys 2020): Adam moves every parameter by about its learning rate whatever its
+    gradient's size, so that the gradient scale matters to plain descent alone, and a step as large as the scale itself
+    would throw it about. Calibration alone leaves the start; a frozen observer learns nothing more.
+    """
+
+    def __init__(self, dtype: torch.dtype, quant_min: int, quant_max: int, qscheme: torch.qscheme, **_: Any) -> None:
+        super().__init__(dtype, quant_min, quant_max, qscheme, rule="mse")
+        self.log_scale = torch.nn.Parameter(torch.zeros(()))
+
+    @property
+    def learning(self) -> bool:
+        """Whether the start is behind it."""
+        return not self.calibrating and bool(self.taken >= _EVERY)
+
+    def take(self, x: Tensor, largest: Tensor) -> None:
+        if self.learning:
+            return
+        super().take(x, largest)
+        with torch.no_grad():
+            self.log_scale.copy_((self.reach / self.quant_max).clamp(min=_SMALLEST_SCALE).log())
+
+    def range_value(self) -> Tensor:
+        return self.log_scale.detach().double().exp() * self.quant_max if self.taken else self.reach
+
+    def round(self, x: Tensor) -> Tensor:
+        if not (self.training and self.learning) or self.frozen:
+            return super().round(x)
+        factor = 1.0 / float(x[0].numel() * self.quant_max) ** 0.5
+        rounded = RoundToLearnedGrid.apply(x, self.log_scale, self.quant_min, self.quant_max, factor)  # type: ignore[no-untyped-call]
+        return cast(Tensor, rounded)
 
 
 def observer_for(settings: QuantizeSettings) -> Any:
@@ -255,6 +325,8 @@ def observer_for(settings: QuantizeSettings) -> Any:
         return EmaObserver.with_args(averaging_constant=settings.averaging_constant)
     if settings.observer == "minmax":
         return MinMaxObserver.with_args()
+    if settings.observer == "lsq":
+        return LearnedObserver.with_args()
     return HistogramObserver.with_args(
         rule=settings.observer, averaging_constant=settings.averaging_constant, percentile=settings.percentile
     )

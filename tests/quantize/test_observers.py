@@ -4,14 +4,24 @@ from __future__ import annotations
 
 import math
 
+import numpy as np
 import pytest
 import torch
 
 from evbench.profiles import QuantizeSettings
-from evbench.quantize.observers import CountsObserver, EmaObserver, HistogramObserver, RangeObserver, RoundToGrid
+from evbench.quantize.histogram import histogram_of
+from evbench.quantize.observers import (
+    CountsObserver,
+    EmaObserver,
+    HistogramObserver,
+    LearnedObserver,
+    RangeObserver,
+    RoundToGrid,
+)
 from evbench.quantize.observers import observer_for as observer_by_recipe
+from evbench.quantize.ranges import mse_range
 
-OBSERVERS = ("minmax", "ema-minmax", "mse", "percentile", "nonzero-percentile", "zero-aware", "kl")
+OBSERVERS = ("minmax", "ema-minmax", "mse", "percentile", "nonzero-percentile", "zero-aware", "kl", "lsq")
 ROBUST = ("nonzero-percentile", "zero-aware", "kl")
 
 
@@ -210,3 +220,62 @@ def test_rounding_to_the_grid_equals_torchs_own_kernel_in_value_and_gradient(low
     assert torch.equal(ours, theirs)
     assert torch.equal(x.grad, y.grad)
     assert (x.grad == 0).any()
+
+
+def learned(scale: float) -> LearnedObserver:
+    """An observer that has its start behind it, at `scale`."""
+    observer = LearnedObserver(torch.uint8, 0, 255, torch.per_tensor_affine).train()
+    observer.taken.fill_(8)
+    with torch.no_grad():
+        observer.log_scale.fill_(math.log(scale))
+    return observer
+
+
+def test_a_learned_scale_has_the_gradient_of_the_paper_times_itself() -> None:
+    scale, observer = 0.1, learned(0.1)
+    x = torch.tensor([[0.0, 0.24, 1.37, 25.4, 40.0]]).requires_grad_()
+    weights = torch.tensor([[7.0, 1.0, -2.0, 3.0, 5.0]])
+    (observer(x) * weights).sum().backward()
+    paper = torch.tensor([0.0, 2 - 2.4, 14 - 13.7, 254 - 254.0, 255.0])
+    expected = (paper * weights[0]).sum() / math.sqrt(5 * 255) * scale
+    assert observer.log_scale.grad is not None
+    assert observer.log_scale.grad.item() == pytest.approx(expected.item(), rel=1e-4)
+    assert x.grad.tolist() == [[7.0, 1.0, -2.0, 3.0, 0.0]]
+
+
+@pytest.mark.parametrize("start", [0.3, 3.0])
+def test_a_learned_scale_finds_the_smallest_squared_error_from_either_side(start: float) -> None:
+    torch.manual_seed(1)
+    x = torch.distributions.Exponential(1.0).sample((16, 2000)) * (torch.rand(16, 2000) < 0.2)
+    histogram = histogram_of(x.numpy())
+    best = mse_range(histogram, 255) / 255
+    observer = learned(start * best)
+    optimiser = torch.optim.Adam(observer.parameters(), 0.02, betas=(0.9, 0.9))
+    for step in range(250):
+        optimiser.param_groups[0]["lr"] = 0.02 * (1 - step / 250)
+        optimiser.zero_grad()
+        (observer(x) - x).square().mean().backward()
+        optimiser.step()
+    found = observer.scale_value().item()
+    errors = histogram.error(np.array([start * best, found, best]), 0, 255)
+    assert errors[0] > 5 * errors[2]
+    assert errors[1] < 1.1 * errors[2]
+
+
+def test_a_learned_scale_starts_from_the_first_batches_that_say_something_and_then_moves_by_its_gradient_alone() -> (
+    None
+):
+    observer = observer_for("lsq", calibrating=False)
+    for _ in range(20):
+        observer(torch.zeros(4, 10))
+    assert observer.scale_value().item() == 1.0
+    for seed in range(8):
+        assert not observer.learning
+        observer(sparse(seed))
+    start = observer.scale_value().item()
+    assert 6 / 255 < start < 10 / 255
+    observer(100 * sparse(9))
+    assert observer.scale_value().item() == start
+    observer.frozen = True
+    observer(sparse(10).requires_grad_()).sum().backward()
+    assert observer.log_scale.grad is None

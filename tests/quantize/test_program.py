@@ -17,6 +17,7 @@ from evbench.quantize.execution import TorchExecution
 from evbench.quantize.lower import lower
 from evbench.quantize.observers import EmaObserver
 from evbench.quantize.program import ConvertedProgram, PreparedProgram, convert, load_prepared, prepare, save_prepared
+from evbench.quantize.watch import scales_of
 
 
 @pytest.fixture(scope="module", params=sorted(NETWORKS))
@@ -186,7 +187,7 @@ def test_convolutions_have_one_weight_scale_per_channel_unless_asked_for_one_per
         assert all((len(set(op.weight_scale.tolist())) > 1) == several for op in convolutions)
 
 
-@pytest.mark.parametrize("observer", ["minmax", "mse", "percentile", "nonzero-percentile", "zero-aware", "kl"])
+@pytest.mark.parametrize("observer", ["minmax", "mse", "percentile", "nonzero-percentile", "zero-aware", "kl", "lsq"])
 def test_every_observer_of_a_recipe_calibrates_trains_and_reads_back(observer: str, tmp_path: Path) -> None:
     torch.manual_seed(9)
     settings = QuantizeSettings.model_validate({"observer": observer, "percentile": 99.5})
@@ -226,6 +227,18 @@ def test_frozen_ranges_and_norms_stay_while_training_goes_on_and_follow_the_data
             same = [torch.equal(value, kept[name]) for name, value in state(words).items()]
             assert all(same) if words is frozen else not any(same), words
         assert not any(torch.equal(value, weights[name]) for name, value in state(("norm.weight",)).items())
+
+
+def test_learned_scales_are_trained_exported_and_kept_where_they_are_frozen() -> None:
+    torch.manual_seed(12)
+    prepared = prepare(Separable(), SHAPE, QuantizeSettings(observer="lsq"))
+    started = scales_of(train(prepared, steps=8))
+    moved = scales_of(train(prepared, steps=4))
+    assert all(moved[name] != scale for name, scale in started.items())
+    prepared.freeze(ranges=True, norm=False)
+    assert scales_of(train(prepared, steps=2)) == moved
+    graph = lower(convert(prepared), "n")
+    assert {name: graph.tensors[name].scale for name in moved} == pytest.approx(moved)
 
 
 @pytest.mark.parametrize("damage", ["missing", "truncated", "foreign", "another network"])
