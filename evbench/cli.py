@@ -12,7 +12,7 @@ import typer
 from evbench.commands import boards, jobs, recipes, recordings
 from evbench.commands.checks import audit, verify
 from evbench.commands.firmware import build, export
-from evbench.commands.sensitivity import sensitivity
+from evbench.commands.sensitivity import search, sensitivity
 from evbench.commands.shared import (
     BoardOption,
     DetachOption,
@@ -226,6 +226,7 @@ app.command()(export)
 app.command()(recordings.voxel)
 app.command()(tensors)
 app.command()(sensitivity)
+app.command()(search)
 app.command()(study)
 
 

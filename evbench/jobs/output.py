@@ -129,6 +129,11 @@ def show_result(store: Store, job: JobRow, as_json: bool) -> None:
 
         show(job.result or {}, as_json, sensitivity_table)
         return
+    if job.kind == "search":
+        from evbench.jobs.search import search_view
+
+        show(job.result or {}, as_json, search_view)
+        return
     if job.kind == "study":
         from evbench.jobs.studies import job as studies
         from evbench.jobs.studies.tables import study_table

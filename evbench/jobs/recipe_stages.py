@@ -24,8 +24,8 @@ LEARNING = ("evbench.networks", "evbench.quantize", "evbench.training", "evbench
 """The code that changes what networks learn and what is made of them."""
 
 _BUILDING = ("evbench.compile", "evbench.graph", "firmware/", f"{STAGES}.hardware")
-_RUNNING = (*_BUILDING, "evbench.boards")
-_RUNNING_LIBRARIES = ("ziglang", "unicorn", "onnxruntime", "numpy")
+RUNNING = (*_BUILDING, "evbench.boards")
+RUNNING_LIBRARIES = ("ziglang", "unicorn", "onnxruntime", "numpy")
 
 
 def kind_of(approach: Approach) -> dataset.Kind:
@@ -114,8 +114,8 @@ def flash_stage(board: BoardProfile, label: str, *, exported: str, built: str) -
         partial(hardware.flash, board=board),
         settings={"board": board.model_dump(mode="json")},
         inputs={"export": exported, "build": built},
-        code=_RUNNING,
-        libraries=_RUNNING_LIBRARIES,
+        code=RUNNING,
+        libraries=RUNNING_LIBRARIES,
     )
 
 
@@ -129,8 +129,8 @@ def profile_stage(
         partial(hardware.profile, board=board, kind=kind_of(approach)),
         settings={"board": board.model_dump(mode="json"), "windows": PROFILED_WINDOWS},
         inputs={"export": exported, "flash": flashed, "dataset": windows},
-        code=_RUNNING,
-        libraries=_RUNNING_LIBRARIES,
+        code=RUNNING,
+        libraries=RUNNING_LIBRARIES,
     )
 
 
@@ -145,8 +145,8 @@ def parity_stage(
         partial(parity.run, board=board, kind=kind_of(approach), windows=count),
         settings={"board": board.model_dump(mode="json"), "windows": count},
         inputs={"export": exported, "flash": flashed, "dataset": windows},
-        code=(*_RUNNING, "evbench.parity", f"{STAGES}.parity", *LEARNING),
-        libraries=_RUNNING_LIBRARIES,
+        code=(*RUNNING, "evbench.parity", f"{STAGES}.parity", *LEARNING),
+        libraries=RUNNING_LIBRARIES,
     )
 
 

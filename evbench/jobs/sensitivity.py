@@ -43,19 +43,20 @@ def submit_sensitivity(
     Returns the new job's id. Raises ModelError for a float model, JobError for a job without such a model.
     """
     store = Store(workspace)
+    name, settings = measured_model(store, model, data, approach)
+    workspace.require_space()
+    return store.add_job(KIND, name, {**settings, "split": split, "windows": windows})
+
+
+def measured_model(store: Store, model: str | None, data: Path | None, approach: str) -> tuple[str, dict[str, Any]]:
+    """What people call a model, and a job's settings "model" (its folder), "data" and "board"."""
     folder = model_folder(lambda: store, model, approach)
     recipe, _ = described(folder)
     if data is None and model is not None and model.isdecimal() and not Path(model).exists():
         known = store.job(int(model)).settings.get("data")
         data = Path(known) if known else None
-    settings = {
-        "model": str(folder),
-        "data": str(data.expanduser().absolute()) if data else None,
-        "split": split,
-        "windows": windows,
-    }
-    workspace.require_space()
-    return store.add_job(KIND, label(None if model is None else folder), settings | {"board": recipe.board})
+    settings = {"model": str(folder), "data": str(data.expanduser().absolute()) if data else None}
+    return label(None if model is None else folder), {**settings, "board": recipe.board}
 
 
 def sensitivity_of(store: Store, model: str | None = None, approach: str = "qat-int8") -> dict[str, Any] | None:

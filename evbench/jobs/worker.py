@@ -81,6 +81,10 @@ def _perform(workspace: Workspace, store: Store, job: JobRow) -> dict[str, Any]:
         from evbench.jobs.sensitivity import run_job as measure_sensitivity
 
         return measure_sensitivity(workspace, store, job)
+    if job.kind == "search":
+        from evbench.jobs.search import run_job as search_precisions
+
+        return search_precisions(workspace, store, job)
     if job.kind == "study":
         from evbench.jobs.studies.job import run_job as run_study
 

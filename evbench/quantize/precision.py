@@ -54,6 +54,11 @@ def precision_of(node: Node) -> Precision:
     return precision
 
 
+def without_precision(tensor: str) -> str:
+    """The name of the tensor of which a conversion's is another form."""
+    return tensor.rpartition(".")[0]
+
+
 def assign_precisions(graph_module: GraphModule, wanted: Mapping[str, Precision]) -> None:
     """Give every layer of a captured network its precision and insert what changes grids between them.
 

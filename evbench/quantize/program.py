@@ -106,9 +106,20 @@ def prepare(
     no integer graph can hold.
     """
     settings = settings or QuantizeSettings()
-    chosen = {"example_shape": list(example_shape), **settings.model_dump(include=_SETTINGS)}
+    return prepare_captured(capture_for(network, example_shape, settings), example_shape, settings)
+
+
+def capture_for(network: nn.Module, example_shape: Sequence[int], settings: QuantizeSettings) -> GraphModule:
+    """`network` captured with the granularity of weights that `settings` ask for; see `capture`."""
     per_channel = settings.weights == "per-channel"
-    captured = capture(network, example_shape, per_channel=per_channel, per_channel_head=settings.per_channel_head)
+    return capture(network, example_shape, per_channel=per_channel, per_channel_head=settings.per_channel_head)
+
+
+def prepare_captured(
+    captured: GraphModule, example_shape: Sequence[int], settings: QuantizeSettings
+) -> PreparedProgram:
+    """As `prepare`, from what `capture_for` made; `captured` is used up. Raises ModelError for a wrong precision."""
+    chosen = {"example_shape": list(example_shape), **settings.model_dump(include=_SETTINGS)}
     assign_precisions(captured, settings.layers)
     with quiet():
         prepared = prepare_qat_pt2e(captured, CortexM7Quantizer(settings))

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+from evbench.jobs.journal import Journal
 from evbench.jobs.stage import Context
 from evbench.jobs.stages.dataset import Split, windows_file
 
@@ -22,27 +22,14 @@ def run(context: Context, folder: Path, about: Mapping[str, Any], split: Split, 
 
     every = WindowSet.load(context.inputs["dataset"] / windows_file("voxel", split))
     chosen = every.spread(windows)
-    measured = context.work / _MEASURED
-    known = dict(_lines(measured))
+    journal = Journal(context.work / _MEASURED)
+    known = dict(journal.known)
 
     def on_cost(key: str, cost: Mapping[str, Any], share: float) -> None:
-        with measured.open("a") as file:
-            file.write(json.dumps([key, cost]) + "\n")
+        journal.add(key, cost)
         context.progress(share, f"rounded {key}: {100 * cost['accuracy']:.1f} %, logits {cost['logit_rms']:.3g} off")
 
     found = measure_sensitivity(load_program(folder), chosen, known, on_cost)
     context.write(RESULT, {**about, "split": split, "windows": len(chosen), **found})
     worst = found["parts"][0]
     return f"{len(found['parts'])} parts on {len(chosen)} windows; {worst['what']} of {worst['layer']} cost most"
-
-
-def _lines(path: Path) -> list[tuple[str, Any]]:
-    """What was measured before; a line that a killed process did not finish is measured again."""
-    found = []
-    for line in path.read_text().splitlines() if path.exists() else []:
-        try:
-            key, cost = json.loads(line)
-        except ValueError:
-            continue
-        found.append((key, cost))
-    return found
