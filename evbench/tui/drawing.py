@@ -7,6 +7,7 @@ from functools import lru_cache
 
 import numpy as np
 from numpy.typing import NDArray
+from rich.color import Color
 from rich.segment import Segment, Segments
 from rich.style import Style
 
@@ -56,20 +57,25 @@ def half_blocks(image: NDArray[np.uint8]) -> list[list[Segment]]:
     red, green, blue = (image[..., channel].astype(np.int64) for channel in range(3))
     pixel = red << 16 | green << 8 | blue
     pair = pixel[::2] << 24 | pixel[1::2]
-    lines: list[list[Segment]] = []
-    for line in pair:
-        starts = np.flatnonzero(np.diff(line, prepend=-1))
-        lengths = np.diff(starts, append=len(line))
-        runs = zip(line[starts].tolist(), lengths.tolist(), strict=True)
-        lines.append([Segment("▀" * length, _half_block_style(both)) for both, length in runs])
-    return lines
+    begins = np.ones(pair.shape, np.bool_)
+    np.not_equal(pair[:, 1:], pair[:, :-1], out=begins[:, 1:])
+    starts = np.flatnonzero(begins)
+    lengths = np.diff(starts, append=pair.size)
+    segments = list(map(_half_blocks, pair.ravel()[starts].tolist(), lengths.tolist()))
+    ends = np.cumsum(begins.sum(axis=1)).tolist()
+    return [segments[start:stop] for start, stop in zip([0, *ends[:-1]], ends, strict=True)]
 
 
-@lru_cache(maxsize=1 << 14)
+@lru_cache(maxsize=1 << 16)
+def _half_blocks(pair: int, length: int) -> Segment:
+    """Cells whose foreground is the upper pixel and whose background is the lower, each 24 bits of `pair`."""
+    return Segment("▀" * length, _half_block_style(pair))
+
+
+@lru_cache(maxsize=1 << 16)
 def _half_block_style(pair: int) -> Style:
-    """The style whose foreground is the upper pixel and whose background is the lower, each 24 bits of `pair`."""
-    upper, lower = divmod(pair, 1 << 24)
-    return Style(color=f"#{upper:06x}", bgcolor=f"#{lower:06x}")
+    upper, lower = (Color.from_rgb(*pixel.to_bytes(3)) for pixel in divmod(pair, 1 << 24))
+    return Style.from_color(upper, lower)
 
 
 def picture(kind: Kind, images: Images, width: int) -> Segments:

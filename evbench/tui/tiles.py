@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import Literal
 
 import numpy as np
@@ -73,14 +74,15 @@ def scene(view: View, kind: Kind, images: Images, duration: int) -> Scene:
     )
 
 
-def arrange(view: View, pictures: int, cells: tuple[int, int], image: tuple[int, int]) -> list[Tile]:
+@lru_cache
+def arrange(view: View, pictures: int, cells: tuple[int, int], image: tuple[int, int]) -> tuple[Tile, ...]:
     """Places for the first `pictures` of a scene, all of one size; empty where not even two pixels fit.
 
     cells: columns and lines; image: (H, W) pixels. Polarities stand below each other. The merged picture of "apart"
     has a place of its own to the right where that leaves the others large enough.
     """
     if view != "apart":
-        return _grid(pictures, 1 if view == "merged" else None, cells, image)
+        return tuple(_grid(pictures, 1 if view == "merged" else None, cells, image))
     count = (pictures - 1) // 2
     rows = 2 if count > 1 else None
     alone = _grid(2 * count, rows, cells, image)
@@ -94,7 +96,7 @@ def arrange(view: View, pictures: int, cells: tuple[int, int], image: tuple[int,
         if merged and merged[0].width > _MERGED * grid[0].width and (not best or merged[0].width > best[-1].width):
             place = merged[0]
             best = [*grid, Tile(2 * count, place.column + right, place.line, place.width, place.height)]
-    return _centred(best, cells[0]) if best else alone
+    return tuple(_centred(best, cells[0]) if best else alone)
 
 
 def _grid(

@@ -202,7 +202,10 @@ class VoxelsPane(Pane):
         if window.look.zoom.times > 1:
             left, top, width, height = window.look.zoom.region(recording.geometry)
             about.append(f"×{window.look.zoom.times}: x {left}–{left + width - 1}, y {top}–{top + height - 1}")
-        self.query_one("#looking").border_subtitle = " · ".join(about)
+        box, said = self.query_one("#looking"), " · ".join(about)
+        # A frame that says the same is not drawn again.
+        if box.border_subtitle != said:
+            box.border_subtitle = said
 
     def on_resize(self) -> None:
         self._describe()

@@ -16,6 +16,8 @@ class Playing:
     since: float
     shown: int = 0
     left_out: int = 0
+    told: int = 0
+    """Of what was left out, what the pane says: a number that changes once a second can be read, and costs less."""
 
     def due(self, now: float) -> int:
         """The number of the frame whose time has come."""
@@ -28,9 +30,11 @@ class Playing:
     def show(self, frame: int) -> None:
         """Say that a frame is shown; those since the last one are left out."""
         self.left_out += frame - self.shown - 1
+        if not self.told or frame // FRAMES_PER_SECOND != self.shown // FRAMES_PER_SECOND:
+            self.told = self.left_out
         self.shown = frame
 
     @property
     def remark(self) -> str:
         """What the pane says."""
-        return f"▶ real time, {self.left_out:,} frames left out" if self.left_out else "▶ real time"
+        return f"▶ real time, {self.told:,} frames left out" if self.told else "▶ real time"

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import numpy as np
 from numpy.typing import NDArray
 from rich.segment import Segment
 from rich.style import Style
 from textual import events
-from textual.geometry import Size
+from textual.filter import ANSIToTruecolor
+from textual.geometry import Region, Size
 from textual.message import Message
 from textual.reactive import reactive
 from textual.strip import Strip
@@ -44,7 +47,7 @@ class VoxelView(Widget):
         self._full: dict[str, float] = {}
         self._drawn: tuple[Size, View, str] | None = None
         self._lines: list[Strip] = []
-        self._tiles: list[Tile] = []
+        self._tiles: Sequence[Tile] = ()
 
     def show(self, window: WindowState | None, *, following: bool = False) -> None:
         """Show a window; while one follows the other the brightness eases, so that none flickers."""
@@ -56,15 +59,22 @@ class VoxelView(Widget):
         self.view = VIEWS[(VIEWS.index(self.view) + 1) % len(VIEWS)]
         return self.view
 
-    def render_line(self, y: int) -> Strip:
+    def render_lines(self, crop: Region) -> list[Strip]:
+        """The lines as they are drawn: what Textual does to the lines of every widget, to frame, fade and pad them and
+        to give colours to those without, would cost more here than the drawing."""
         ground = Style(bgcolor=self.visual_style.rich_style.bgcolor)
         key = (self.size, self.view, str(ground.bgcolor))
         if self._drawn != key:
             self._drawn, self._lines = key, self._draw(ground)
-        return self._lines[y] if y < len(self._lines) else Strip.blank(self.size.width, ground)
+        blank = Strip.blank(self.size.width, ground)
+        strips = [self._lines[y] if y < len(self._lines) else blank for y in crop.line_range]
+        for change in self.get_line_filters():
+            if not isinstance(change, ANSIToTruecolor):
+                strips = [strip.apply_filter(change, self.background_colors[1]) for strip in strips]
+        return strips if crop.width == self.size.width else [strip.crop(crop.x, crop.right) for strip in strips]
 
     def _draw(self, ground: Style) -> list[Strip]:
-        self._tiles = []
+        self._tiles = ()
         if self._window is None:
             return []
         look = self._window.look
@@ -83,7 +93,7 @@ class VoxelView(Widget):
                 cells.setdefault(line, []).append((tile.column, tile.width, segments))
         return [self._line(cells.get(line, []), ground) for line in range(max(cells) + 1)]
 
-    def _paint(self, kind: Kind, pictures: Scene, tiles: list[Tile]) -> list[NDArray[np.uint8]]:
+    def _paint(self, kind: Kind, pictures: Scene, tiles: Sequence[Tile]) -> list[NDArray[np.uint8]]:
         """RGB [height, width, 3] of every tile. Those of one polarity share a scale of brightness, and so do others."""
         small = [resize(kind, pictures.values[tile.number], tile.width, tile.height) for tile in tiles]
         for group in ({"ON", "OFF"}, {""}):
@@ -106,7 +116,7 @@ class VoxelView(Widget):
         for column, width, drawn in sorted(parts, key=lambda part: part[0]):
             segments += [Segment(" " * (column - at), ground), *drawn]
             at = column + width
-        return Strip(segments).adjust_cell_length(self.size.width, ground)
+        return Strip([*segments, Segment(" " * (self.size.width - at), ground)], self.size.width)
 
     # --- the mouse ----------------------------------------------------------------------------------------------------
 
