@@ -80,9 +80,10 @@ def pack_events(window: NDArray[np.uint8], bins: int) -> NDArray[np.uint32] | No
 class BoardSession:
     """An open board. Use it as a context manager; leaving it closes the port and ends a virtual board."""
 
-    def __init__(self, board: BoardProfile, link: Link, virtual: VirtualBoard | None = None) -> None:
+    def __init__(self, board: BoardProfile, link: Link, virtual: VirtualBoard | None = None, port: str = "") -> None:
         self.board = board
         self.virtual = virtual
+        self.port = port
         self._link = link
         self._sensor = SensorLine(link)
 
@@ -348,10 +349,11 @@ def open_board(
             virtual.close()
             raise
         link = Link(serial, is_computing=_computing(virtual), on_log=on_log)
-        return BoardSession(profile, link, virtual)
+        return BoardSession(profile, link, virtual, virtual.port)
     name = port or profile.link.port
-    serial = open_port(find_port() if name == "auto" else name, profile.link.baud, _POLL_S)
-    return BoardSession(profile, Link(serial, on_log=on_log))
+    name = find_port() if name == "auto" else name
+    serial = open_port(name, profile.link.baud, _POLL_S)
+    return BoardSession(profile, Link(serial, on_log=on_log), port=name)
 
 
 def _computing(virtual: VirtualBoard) -> Callable[[], bool]:

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 from textual.message import Message
 
 if TYPE_CHECKING:
+    from evbench.jobs.live import Live, LivePlayer
     from evbench.tui.actions import Home
     from evbench.tui.dialogs import Choice
     from evbench.tui.state.job import JobDetail
@@ -108,6 +109,24 @@ class DeviceRead(Latest):
     """Profile runs, or the job that makes one, have changed."""
 
     device: DeviceState
+
+
+@dataclass
+class LivePlayed(Message):
+    """A player has gone on; a newer state replaces an older one of the same player."""
+
+    player: LivePlayer
+    live: Live
+
+    def can_replace(self, message: Message) -> bool:
+        return isinstance(message, LivePlayed) and message.player is self.player
+
+
+@dataclass
+class OtherBoard(Latest):
+    """A board of the other kind, real or virtual, has been found."""
+
+    board: str
 
 
 @dataclass

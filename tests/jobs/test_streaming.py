@@ -11,9 +11,12 @@ from rich.console import Console
 
 from evbench.boards.sensor import SensorWindow
 from evbench.boards.session import grid_of
+from evbench.boards.virtual import probe
 from evbench.errors import ProfileError, RecordingError
 from evbench.jobs.actions import choose_board, profile_model
 from evbench.jobs.display import layers_table, streaming_table, voxelising_lines
+from evbench.jobs.leases import held_boards
+from evbench.jobs.live import Live, LivePlayer, LiveWish
 from evbench.jobs.models import by_occupied_cells, dataset_for, open_model, windows_of
 from evbench.jobs.recorded import as_recorded, sliding_windows, stream_of
 from evbench.jobs.store import Store
@@ -103,3 +106,37 @@ def test_a_recording_shorter_than_a_window_is_refused(recording: Path) -> None:
     short = type(stream)(stream.events[:2], stream.kept[:2], stream.settings)
     with pytest.raises(RecordingError, match="shorter than a window"):
         sliding_windows(short, 10_000, 5)
+
+
+def test_a_virtual_board_that_is_killed_while_it_plays_is_told_as_gone_and_given_back(
+    streamed: dict[str, Any], store: Store, recording: Path
+) -> None:
+    told: list[Live] = []
+
+    def tell(live: Live) -> None:
+        told.append(live)
+        if len(live.points) >= 2:
+            boards = [process for process in started if process.poll() is None]
+            for process in boards:
+                process.kill()
+        if len(told) > 500:
+            player.stop()
+
+    started: list[Any] = []
+    popen = probe.subprocess.Popen
+
+    def noted(*arguments: Any, **options: Any) -> Any:
+        started.append(popen(*arguments, **options))
+        return started[-1]
+
+    player = LivePlayer(store, LiveWish(None, "virtual-h743", recording), tell)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(probe.subprocess, "Popen", noted)
+        player.run()
+    assert told[-1].phase == "failed"
+    assert told[-1].note.startswith("The board is gone")
+    playing = next(live for live in told if live.layers)
+    assert playing.modelled
+    assert playing.ram_bytes == streamed["ram_bytes"]
+    assert len(playing.logits) == len(playing.classes) == 6
+    assert held_boards(store) == []

@@ -8,10 +8,12 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from live_player import FakePlayer, at_window
 from tensors import add_model, add_training
 from textual.pilot import Pilot
 from tui_helpers import opened, press, settle, text_of, until
 
+from evbench.jobs import live
 from evbench.jobs.store import Store
 from evbench.tui.app import Workbench
 from evbench.tui.panes import data as data_pane
@@ -113,6 +115,25 @@ def test_device_with_a_measurement(snap_compare: Compare, workspace: Workspace, 
 def test_device_with_nothing_measured(snap_compare: Compare, workspace: Workspace) -> None:
     ready = shows("#no-runs", "F5", "5")
     assert snap_compare(Workbench(workspace), terminal_size=(80, 24), run_before=ready)
+
+
+@sizes
+@pytest.mark.parametrize("keys", [(), ("e",)], ids=["layers", "latency"])
+def test_device_playing_a_recording(
+    snap_compare: Compare,
+    workspace: Workspace,
+    monkeypatch: pytest.MonkeyPatch,
+    size: tuple[int, int],
+    keys: tuple[str, ...],
+) -> None:
+    monkeypatch.setattr(live, "LivePlayer", FakePlayer)
+
+    async def before(pilot: Pilot[Any]) -> None:
+        await shows("#target", "plays bar-left.dat", "5", "space", *keys)(pilot)
+        FakePlayer.made[-1].tell(at_window(214))
+        await settle(pilot)
+
+    assert snap_compare(Workbench(workspace), terminal_size=size, run_before=before)
 
 
 @sizes

@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from evbench.jobs.live import Live
     from evbench.jobs.store import ProfileRow, StageRow, Store
     from evbench.profiles import Budget
     from evbench.tui.dialogs import Choice
@@ -105,6 +106,38 @@ def measurement(row: ProfileRow, recipe: dict[str, Any] | None = None) -> Measur
         _budget(result, limits, STACK_BYTES),
         tuple(float(value) for value in result["logits"]),
     )
+
+
+def live_measurement(live: Live) -> Measurement:
+    """The newest window that was played, as a measurement; the budget's latency is the worst so far."""
+    from evbench.compile.linker import STACK_BYTES
+
+    total = live.total_cycles
+    layers = tuple(
+        LayerCost(
+            index,
+            layer.name,
+            layer.kind,
+            layer.macs,
+            layer.cycles,
+            layer.cycles / layer.macs if layer.macs else None,
+            1e3 * layer.cycles / live.core_hz,
+            layer.cycles / total if total else 0.0,
+            layer.skipped,
+        )
+        for index, layer in enumerate(live.layers)
+    )
+    used = {
+        "flash_bytes": live.flash_bytes,
+        "ram_bytes": live.ram_bytes,
+        "stack_bytes": live.stack_bytes,
+        "latency_ms": live.worst_ms,
+    }
+    budget = _budget(used, live.limits, STACK_BYTES)
+    return Measurement(
+        0, None, live.board, live.model, live.modelled, live.core_hz, live.build_id, total, live.latency_ms, layers,
+        budget, live.logits,
+    )  # fmt: skip
 
 
 def _layer(layer: dict[str, Any], total: int) -> LayerCost:

@@ -111,6 +111,15 @@ def recipe_choices(folder: Path, workspace: Workspace | None = None) -> list[Cho
     return choices
 
 
+def other_board(board: str) -> str:
+    """The first board of the other kind, a real one for a virtual one."""
+    from evbench.profiles import list_boards, load_board
+
+    virtual = load_board(board).board.virtual
+    others = [entry.id for entry in list_boards() if entry.board.port and entry.board.virtual != virtual]
+    return min(others, key=len, default=board)
+
+
 def board_choices() -> list[Choice]:
     """The boards that evbench has firmware for; virtual ones first, since they need no cable."""
     from evbench.profiles import list_boards
