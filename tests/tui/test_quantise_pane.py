@@ -214,7 +214,7 @@ async def test_r_measures_what_rounding_costs_where_nobody_has(
 
     def submit(workspace: Workspace, model: str | None, data: object, approach: str = "qat-int8") -> int:
         asked.append((model, approach))
-        job = store.add_job("sensitivity", "a model", {})
+        job = store.add_job("sensitivity", "objects-voxel-qat qat-int8", {})
         store.plan_stages(job, [("dataset", ""), ("sensitivity", "")])
         store.change_stage(job, "dataset", "", state="done", progress=1.0)
         return job
@@ -230,6 +230,8 @@ async def test_r_measures_what_rounding_costs_where_nobody_has(
         await until(pilot, lambda: "Being measured: 50.0 %" in text_of(app, "#no-ranking"))
         assert asked == [("1", "qat-int8")]
         assert started == [2]
+        store.change_job(2, state="failed", error="The disk is full. Free some space.")
+        await until(pilot, lambda: "The disk is full" in text_of(app, "#no-ranking"))
         monkeypatch.setattr(ranking_state, "sensitivity_of", lambda store, model: RANKED)
         await until(pilot, lambda: "0.0412" in text_of(app, "#tensors"))
 

@@ -15,7 +15,7 @@ from textual.worker import get_current_worker
 from evbench.tui import numbers
 from evbench.tui.actions import bindings
 from evbench.tui.dialogs import ChoiceDialog
-from evbench.tui.inks import CAUTION, GOOD, KEY, QUIET, TEXT
+from evbench.tui.inks import BAD, CAUTION, GOOD, KEY, QUIET, TEXT
 from evbench.tui.messages import ChoicesFound, LayerFound, ModelMissing, ModelRead, RankingRead, Submitted, TensorRead
 from evbench.tui.panes.base import TROUBLE, Pane
 from evbench.tui.state.profiles import BUNDLED
@@ -172,7 +172,11 @@ class QuantisePane(Pane):
         if (self._choice.startswith(TRAINING) or self._model is None) and not self.busy("model"):
             self.read(self._choice, self._model)
         if self._ranking_shown and (self._ranking is None or self._ranking.parts is None) and not self.busy("ranking"):
-            self.read_ranking(self._choice)
+            self._look_up_ranking()
+
+    def _look_up_ranking(self) -> None:
+        if self._model is not None:
+            self.read_ranking(self._model.choice, self._model.name)
 
     # --- the list -----------------------------------------------------------------------------------------------------
 
@@ -199,11 +203,13 @@ class QuantisePane(Pane):
         self._show_tensor()
 
     def _say_unmeasured(self, model: ModelTensors) -> None:
-        text = Text(_WATCHING if model.in_training else _UNMEASURED)
-        progress = self._ranking.progress if self._ranking is not None else None
-        if progress is not None:
-            text = Text("Being measured: ", QUIET).append(numbers.percent(progress), f"bold {KEY}")
+        text, ranking = Text(_WATCHING if model.in_training else _UNMEASURED), self._ranking
+        if ranking is not None and ranking.progress is not None:
+            text = Text("Being measured: ", QUIET).append(numbers.percent(ranking.progress), f"bold {KEY}")
             text.append("\n6   shows the job\nl   goes back to the tensors", TEXT)
+        elif ranking is not None and ranking.problem:
+            text = Text(f"{ranking.problem}\n", BAD)
+            text.append("r   measures it again\nl   goes back to the tensors", TEXT)
         box = self.query_one("#no-ranking", Static)
         box.border_title = "what rounding costs"
         box.update(text)
@@ -309,12 +315,12 @@ class QuantisePane(Pane):
         self._ranking_shown = not self._ranking_shown
         self._list()
         if self._ranking_shown:
-            self.read_ranking(self._choice)
+            self._look_up_ranking()
 
     @work(thread=True, exclusive=True, group="ranking", description="read a ranking")
-    def read_ranking(self, choice: str) -> None:
+    def read_ranking(self, choice: str, name: str) -> None:
         try:
-            ranking = read_ranking(self.workbench.store, choice)
+            ranking = read_ranking(self.workbench.store, choice, name)
         except TROUBLE as error:
             self.refuse(error)
         else:
@@ -354,8 +360,7 @@ class QuantisePane(Pane):
         self.workbench.read_jobs()
         self._ranking_shown = True
         self._list()
-        if self._choice is not None:
-            self.read_ranking(self._choice)
+        self._look_up_ranking()
 
     def action_parity(self) -> None:
         if self._choice is not None:

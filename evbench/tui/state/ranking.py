@@ -33,22 +33,23 @@ class Part:
 class Ranking:
     """Parts of a model, the most costly first; None where nobody has measured them. `about` says on what.
 
-    `progress` is that of the newest measurement that is queued or running, None where there is none.
+    `progress` is that of the newest measurement where it is queued or running, `problem` says why it failed.
     """
 
     choice: str
     parts: tuple[Part, ...] | None
     about: str = ""
     progress: float | None = None
+    problem: str = ""
 
 
-def read_ranking(store: Store, choice: str) -> Ranking:
-    """The newest measurement of a model. Raises ModelError where the model cannot be read."""
+def read_ranking(store: Store, choice: str, name: str) -> Ranking:
+    """The newest measurement of a model, which people call `name`. Raises ModelError where it cannot be read."""
     if choice.startswith(TRAINING):
         return Ranking(choice, None)
     found = sensitivity_of(store, None if choice == BUNDLED else choice)
     if found is None:
-        return Ranking(choice, None, progress=_progress(store))
+        return _unmeasured(store, choice, name)
     exact = found["float"]["accuracy"]
     most = max((part["only"]["logit_rms"] for part in found["parts"]), default=0.0) or 1.0
     parts = tuple(
@@ -65,12 +66,15 @@ def read_ranking(store: Store, choice: str) -> Ranking:
     return Ranking(choice, parts, f"{found['windows']:,} {found['split']} windows")
 
 
-def _progress(store: Store) -> float | None:
-    for job in store.jobs():
-        if job.kind == KIND and job.state in ("queued", "running"):
-            stages = store.stages(job.id)
-            return sum(stage.progress for stage in stages) / max(len(stages), 1)
-    return None
+def _unmeasured(store: Store, choice: str, name: str) -> Ranking:
+    """What has become of the newest job that was to measure a model."""
+    newest = next((job for job in store.jobs() if (job.kind, job.recipe) == (KIND, name)), None)
+    if newest is None:
+        return Ranking(choice, None)
+    if not newest.ended:
+        stages = store.stages(newest.id)
+        return Ranking(choice, None, progress=sum(stage.progress for stage in stages) / max(len(stages), 1))
+    return Ranking(choice, None, problem=newest.error or f"The measurement was {newest.state}")
 
 
 def measure(store: Store, choice: str, data: Path | None) -> int:
