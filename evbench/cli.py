@@ -208,13 +208,18 @@ def parity(
     data: Annotated[Path | None, typer.Option("--data", help="A recording or a folder of them.")] = None,
     board: BoardOption = None,
     port: PortOption = None,
+    peer: Annotated[
+        str | None, typer.Option("--with", help="Another runtime beside them, not judged: tflite-micro.")
+    ] = None,
     as_json: JsonOption = False,
 ) -> None:
     """Compare every execution of a model, layer by layer; exit code 1 when they differ more than they may."""
     from evbench.jobs import actions, display, output
+    from evbench.jobs.peer import parity_with_peer
 
-    result = actions.parity_model(open_store(open_workspace()), model, actions.choose_board(board, port), windows, data)
-    output.show(result, as_json, display.parity_table)
+    chosen = actions.choose_board(board, port)
+    result = actions.parity_model(open_store(open_workspace()), model, chosen, windows, data, peer)
+    output.show(result, as_json, parity_with_peer if peer else display.parity_table)
     if not result["passed"]:
         raise typer.Exit(1)
 

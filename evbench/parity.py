@@ -14,8 +14,8 @@ execution there; the other integer executions share one order and must still agr
 a float sum may lie on both sides of a rounding tie where it meets a grid again; that is a tie as well.
 
 Where executions differ more than they may, the first differing layer is named with its worst element, and the fault
-that explains it where graph/faults.py knows one. ort-uint8 is reported and not judged: it is ONNX Runtime as it comes,
-whose sums saturate on an x86 CPU without VNNI.
+that explains it where graph/faults.py knows one. Two executions are reported and not judged: ort-uint8 is ONNX Runtime
+as it comes, whose sums saturate on an x86 CPU without VNNI; tflite-micro is a peer, which rounds twice.
 """
 
 from __future__ import annotations
@@ -34,7 +34,7 @@ from evbench.graph.model import DType, IntegerGraph, Operator, Rescale
 from evbench.graph.rounding import rounding_point
 
 FLOAT_EXECUTIONS = frozenset({"torch", "ort-float", "fake-quant", "onnx-file"})
-UNJUDGED = frozenset({"ort-uint8"})
+UNJUDGED = frozenset({"ort-uint8", "tflite-micro"})
 LOGIT_TOLERANCE = 0.01  # float executions, given equal inputs of the last layer or no tie before it
 INHERITED_LOGIT_TOLERANCE = 0.05  # float executions end to end, behind ties
 TIE_SHARE = 1e-4  # of the integer elements

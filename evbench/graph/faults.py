@@ -14,8 +14,9 @@ import numpy as np
 from numpy.lib.stride_tricks import sliding_window_view
 from numpy.typing import NDArray
 
-from evbench.graph.execute import accumulate, multipliers, run_operator, scaled_output, stored_output
-from evbench.graph.model import Conv2d, GlobalAveragePool, IntegerGraph, Linear, Operator
+from evbench.graph.execute import multipliers, run_operator, scaled_output, stored_output
+from evbench.graph.fixed_point import fixed_point_output
+from evbench.graph.model import Conv2d, IntegerGraph, Linear, Operator
 
 EXPLAINS = 0.99
 """Share of the differing elements that a fault must give exactly before it is named."""
@@ -123,25 +124,14 @@ def _roundings(graph: IntegerGraph, operator: Operator, inputs: list[NDArray[Any
         return
     for text, rounding in _ROUNDINGS.items():
         yield "rounding", text, stored_output(graph, operator, rounding(scaled)), EXPLAINS
-    if isinstance(operator, Conv2d | Linear | GlobalAveragePool):
-        fixed = _fixed_point(graph, operator, inputs)
-        text = "it is requantised in fixed point with two roundings, as CMSIS-NN does by default"
-        yield "rounding", text, stored_output(graph, operator, fixed.astype(np.float32)), EXPLAINS
-
-
-def _fixed_point(
-    graph: IntegerGraph, operator: Conv2d | Linear | GlobalAveragePool, inputs: list[NDArray[Any]]
-) -> NDArray[np.int64]:
-    """Accumulators requantised as arm_nn_requantize does: a 31-bit multiplier rounded once, a shift rounded again."""
-    fraction, exponent = np.frexp(multipliers(graph, operator).astype(np.float64))
-    shape = (-1, 1, 1) if isinstance(operator, Conv2d) else (-1,)
-    factor = np.rint(fraction * 2**31).astype(np.int64).reshape(shape)
-    left, right = np.maximum(exponent, 0).reshape(shape), np.maximum(-exponent, 0).reshape(shape)
-    sums = accumulate(graph, operator, inputs).astype(np.int64) << left
-    high = (sums * factor + (1 << 30)) >> 31
-    mask = (1 << right) - 1
-    shifted = high >> right
-    return np.asarray(shifted + ((high & mask) > (mask >> 1) + (shifted < 0)), np.int64)
+    fixed = fixed_point_output(graph, operator, inputs)
+    if fixed is not None:
+        yield (
+            "rounding",
+            "it is requantised in fixed point with two roundings, as CMSIS-NN does by default",
+            fixed,
+            EXPLAINS,
+        )
 
 
 def _saturations(expected: NDArray[Any], found: NDArray[Any]) -> Iterator[_Guess]:

@@ -144,19 +144,30 @@ def profile_job(workspace: Workspace, store: Store, job: JobRow) -> dict[str, An
 
 
 def parity_model(
-    store: Store, model: Path | None, board: BoardProfile, windows: int = 16, data: Path | None = None
+    store: Store,
+    model: Path | None,
+    board: BoardProfile,
+    windows: int = 16,
+    data: Path | None = None,
+    peer: str | None = None,
 ) -> dict[str, Any]:
-    """Compare every execution of a model on `windows` windows; returns the JSON of `evbench parity`."""
+    """Compare every execution of a model on `windows` windows; returns the JSON of `evbench parity`.
+
+    `peer` names another runtime that takes part without being judged. Raises ModelError where there is none.
+    """
     from evbench.jobs.comparison import compare_model
+    from evbench.jobs.peer import check_peer
     from evbench.jobs.stages.hardware import fit
 
+    if peer is not None:
+        check_peer(peer)
     opened = open_model(model)
     batch = compared_inputs(opened, data, windows)
     fitted = fit(opened.graph, board, store.workspace)
     held = HeldBoard(store, wait=False)
     try:
         session = held.flash(fitted.board, fitted.build)
-        return compare_model(opened.graph, opened.source, batch, store.workspace, session, fitted.build)
+        return compare_model(opened.graph, opened.source, batch, store.workspace, session, fitted.build, peer)
     finally:
         held.close()
 

@@ -28,19 +28,26 @@ def compare_model(
     workspace: Workspace,
     session: BoardSession,
     build: Build,
+    peer: str | None = None,
 ) -> dict[str, Any]:
     """Compare all executions on a batch [N, C, H, W]; the JSON of `evbench parity`.
 
     `source` is the model's folder, whose PyTorch program takes part for integer models, or the ONNX file it was
-    imported from, which takes part itself; `session` has `build` flashed.
+    imported from, which takes part itself; `session` has `build` flashed. `peer` names another runtime, whose layers
+    are reported under "peer" and not judged.
     """
     from evbench.boards.execution import BoardExecution
+    from evbench.jobs.peer import open_peer, peer_report
     from evbench.parity import compare
 
     executions = workstation_executions(graph, source, workspace)
     executions.append(BoardExecution(session, build, graph))
-    result: dict[str, Any] = compare(graph, executions, batch).to_json()
-    return result | {"vnni": has_vnni()}
+    about: dict[str, Any] = {"vnni": has_vnni()}
+    if peer is not None:
+        opened = open_peer(peer, graph, batch)
+        executions.append(opened)
+        about["peer"] = peer_report(graph, opened, batch)
+    return compare(graph, executions, batch).to_json() | about
 
 
 def workstation_executions(graph: IntegerGraph, source: Path | None, workspace: Workspace) -> list[Execution]:

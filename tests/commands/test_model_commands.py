@@ -6,9 +6,11 @@ from pathlib import Path
 
 import numpy as np
 import onnx
+import pytest
 
 from evbench.graph.execute import execute
 from evbench.graph.importer import import_onnx
+from evbench.graph.tflite_micro import installed
 from evbench.jobs.models import random_inputs
 from evbench.resources import resource
 from tests.commands.command_line import Evbench, refused
@@ -47,6 +49,21 @@ def test_parity_takes_the_onnx_file_itself_as_one_of_the_executions(evbench: Evb
     assert not uint8["judged"]
     if report["vnni"]:
         assert uint8["differing"] == 0
+
+
+@pytest.mark.skipif(not installed(), reason="tflite-micro is not installed (extra 'peer')")
+def test_a_second_runtime_takes_part_in_parity_without_failing_it(evbench: Evbench, tmp_path: Path) -> None:
+    path = quantised(mobile_network(2), tmp_path)
+    report = evbench("parity", path, "--windows", "2", "--with", "tflite-micro", "--json").json
+    assert report["passed"]
+    assert report["pairs"][-1]["b"] == report["peer"]["name"] == "tflite-micro"
+    assert [layer["own_max_lsb"] <= 1 for layer in report["peer"]["layers"]] == [True] * len(
+        import_onnx(path).operators
+    )
+
+
+def test_an_unknown_runtime_is_refused_with_those_there_are(evbench: Evbench) -> None:
+    refused(evbench("parity", "--with", "tensorrt"), 5, "tensorrt", "tflite-micro")
 
 
 def test_a_float_onnx_file_is_refused(evbench: Evbench, tmp_path: Path) -> None:
