@@ -12,7 +12,6 @@ import functools
 import math
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
-from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
@@ -20,7 +19,6 @@ from numpy.typing import NDArray
 from evbench.events.camera import Camera, record
 from evbench.events.stream import EventStream, SensorGeometry
 from evbench.events.windows import join
-from evbench.events.writers import write_recording
 
 GEOMETRY = SensorGeometry(128, 128)
 MOTIONS = ("right", "left", "up", "down", "clockwise", "counter-clockwise")
@@ -86,21 +84,6 @@ def simulate_by_name(name: str) -> EventStream:
     """The recording that `recording_name` names; a process simulates each once (the whole set is about 30 MB)."""
     subject, _, motion = name.removeprefix("subject-").partition("/")
     return simulate(int(subject), motion)
-
-
-def write_demo_recordings(folder: Path, *, subject: int = TEST_SUBJECTS[0], duration_us: int = 1_000_000) -> list[Path]:
-    """Writes the six recordings of assets/recordings, one per motion as Prophesee DAT, of a subject of the test split.
-
-    `python -c "from pathlib import Path; from evbench.events.bars import write_demo_recordings as w;
-    w(Path('assets/recordings'))"` makes them again, byte for byte.
-    """
-    folder.mkdir(parents=True, exist_ok=True)
-    paths = []
-    for motion in MOTIONS:
-        path = folder / f"bar-{motion}.dat"
-        write_recording(simulate(subject, motion, duration_us=duration_us), path)
-        paths.append(path)
-    return paths
 
 
 def draw_bar(motion: str, rng: np.random.Generator) -> Bar:

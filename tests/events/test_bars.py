@@ -10,9 +10,7 @@ import pytest
 
 from evbench.events import bars
 from evbench.events.camera import Camera, record
-from evbench.events.recording import open_recording
 from evbench.events.stream import EventStream
-from evbench.resources import resource
 
 
 def digest(stream) -> str:
@@ -67,15 +65,6 @@ def test_a_turning_bar_turns_the_way_its_class_says(motion, sign):
     doubled = [np.exp(2j * angle[stream.t // 20_000 == part]).mean() for part in range(10)]
     axis = np.unwrap(np.angle(doubled)) / 2
     assert (axis[-1] - axis[0]) * sign == pytest.approx(abs(bar.speed) * 0.18, rel=0.25)
-
-
-def test_the_bundled_recordings_are_those_the_set_makes(tmp_path):
-    made = bars.write_demo_recordings(tmp_path)
-    assert len(made) == 6
-    for path in made:
-        bundled = resource("assets", "recordings", path.name)
-        assert bundled.read_bytes() == path.read_bytes()
-        assert open_recording(bundled).warnings == []
 
 
 def test_subjects_of_the_splits_are_disjoint():

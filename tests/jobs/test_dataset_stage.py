@@ -52,7 +52,9 @@ def test_a_set_with_boxes_is_refused_before_any_recording_is_read(
 @pytest.fixture
 def recordings(tmp_path: Path) -> Path:
     for split in ("train", "test"):
-        shutil.copytree(resource("assets", "recordings"), tmp_path / "data" / split)
+        shutil.copytree(
+            resource("assets", "recordings"), tmp_path / "data" / split, ignore=shutil.ignore_patterns("gesture-*")
+        )
     return tmp_path / "data"
 
 

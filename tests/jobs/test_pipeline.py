@@ -15,6 +15,7 @@ from evbench import cli
 from evbench.errors import BoardError
 from evbench.graph.activity import recorded_activity
 from evbench.jobs import actions, engine, processes
+from evbench.jobs.bundled import bundle
 from evbench.jobs.models import model_of_job, open_model, windows_for
 from evbench.jobs.pipeline import plan
 from evbench.jobs.quantisation import statistics_of
@@ -46,10 +47,12 @@ batch_size = 8
 
 @pytest.fixture(scope="module")
 def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A data set of the bundled recordings and a recipe that is quick to run."""
+    """A data set of the bundled bars and a recipe that is quick to run."""
     root = tmp_path_factory.mktemp("tiny")
     for split in ("train", "test"):
-        shutil.copytree(resource("assets", "recordings"), root / "data" / split)
+        shutil.copytree(
+            resource("assets", "recordings"), root / "data" / split, ignore=shutil.ignore_patterns("gesture-*")
+        )
     (root / "tiny.toml").write_text(RECIPE)
     return root
 
@@ -274,7 +277,18 @@ def test_windows_of_a_model_come_from_one_recording_or_a_folder(
     every = windows_for(model, folder / "data")
     bundled = windows_for(model, None)
     assert one.shape == (4, 32, 32)
-    assert len(one) < len(every) == len(bundled)
+    assert len(one) < len(every) < len(bundled)
+
+
+def test_a_finished_jobs_quantised_model_replaces_the_bundled_one_with_its_board_on_the_card(
+    finished: JobRow, workspace: Workspace, tmp_path: Path
+) -> None:
+    (tmp_path / "model").mkdir()
+    (tmp_path / "model" / "of-before.npz").write_bytes(b"")
+    card = bundle(workspace, finished.id, tmp_path / "model")
+    assert json.loads((tmp_path / "model" / "model.json").read_text()) == card
+    assert (card["approach"], card["board"]["board"]) == ("qat-int8", "virtual-h743")
+    assert {path.name for path in (tmp_path / "model").iterdir()} == {"model.json", *card["files"]}
 
 
 def test_a_setting_of_quantisation_leaves_the_float_stages_alone(folder: Path) -> None:

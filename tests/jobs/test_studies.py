@@ -140,10 +140,12 @@ def test_studies_and_runs_share_what_they_train(base: Recipe) -> None:
 
 @pytest.fixture(scope="module")
 def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A data set of the bundled recordings, a recipe and a study that are quick to run."""
+    """A data set of the bundled bars, a recipe and a study that are quick to run."""
     root = tmp_path_factory.mktemp("study")
     for split in ("train", "test"):
-        shutil.copytree(resource("assets", "recordings"), root / "data" / split)
+        shutil.copytree(
+            resource("assets", "recordings"), root / "data" / split, ignore=shutil.ignore_patterns("gesture-*")
+        )
     (root / "tiny.toml").write_text(RECIPE)
     (root / "two-observers.toml").write_text(STUDY)
     return root
