@@ -241,6 +241,9 @@ _WEIGHTS = """/* The network's constants. EV_WEIGHTS_SECTION puts them elsewhere
 EV_WEIGHTS:
     .incbin "weights.bin", 0, {size}
     .byte 0
+#ifdef __ELF__
+    .size ev_weights, . - ev_weights
+#endif
 {fast}#ifdef __ELF__
     .section .note.GNU-stack,"",%progbits
 #endif
@@ -256,6 +259,9 @@ _FAST_WEIGHTS = """/* Constants that a run reads once: variables, so that start-
     .balign 8
 EV_FAST_WEIGHTS:
     .incbin "weights.bin", {start}, {size}
+#ifdef __ELF__
+    .size ev_fast_weights, . - ev_fast_weights
+#endif
 """
 
 _FIND = """    if (layer == 0 && window != 0) {{

@@ -18,6 +18,10 @@ EXCEPTION_FRAME = 26 * 4 + 4
 """Bytes that the core pushes on an exception with floating-point state, and one word of alignment (Armv7-M, B1.5.6)."""
 
 
+CONSTANTS = ("ev_weights", "ev_fast_weights")
+"""Symbols whose bytes are numbers: some four of them look like the address of a function by chance."""
+
+
 @dataclass(frozen=True, slots=True)
 class StackBound:
     """Most bytes of stack below the entry of the program: the deepest path of calls, and one exception on top of it.
@@ -74,8 +78,9 @@ class _Program:
         self.functions = {address: self._read(address) for address in sorted(self.spans)}
         self.entry = elf["e_entry"] & ~1
         self.handlers = self._addresses(section(".vectors").data()[4:]) - {self.entry}
-        held = [section(name) for name in (".rodata", ".data")]
-        self.taken = set().union(*(self._addresses(part.data()) for part in held if part is not None))
+        held = [part for name in (".rodata", ".data") if (part := section(name)) is not None]
+        numbers = [(s["st_value"], s["st_value"] + s["st_size"]) for s in symbols if s.name in CONSTANTS]
+        self.taken = set().union(*(self._addresses(_without(part, numbers)) for part in held))
         for function in self.functions.values():
             self.taken |= function.mentions
         self._known: dict[int, tuple[int, tuple[str, ...]]] = {}
@@ -143,6 +148,15 @@ class _Program:
                 raise BuildError(
                     "The stack has no bound: an instruction is not known", where=f"function {found.name}, 0x{place:08x}"
                 )
+
+
+def _without(section: Any, spans: list[tuple[int, int]]) -> bytes:
+    """A section's bytes with these spans of addresses, start and end, set to zero."""
+    first, data = section["sh_addr"], bytearray(section.data())
+    for start, end in spans:
+        low, high = (min(max(address - first, 0), len(data)) for address in (start, end))
+        data[low:high] = bytes(high - low)
+    return bytes(data)
 
 
 def _follow(registers: dict[int, int], name: str, operands: list[Any]) -> None:

@@ -76,6 +76,22 @@ def test_a_call_through_a_pointer_may_reach_every_function_whose_address_is_held
     assert bound.bytes >= 3000
 
 
+def test_weights_that_look_like_addresses_lead_to_no_call(
+    toolchain: Toolchain, board: BoardProfile, tmp_path: Path
+) -> None:
+    source = """
+    NOINLINE static void large(void) { volatile char room[3000]; use(room); }
+    static void small(void) { volatile char room[8]; use(room); }
+    void (*volatile chosen)(void) = small;
+    __attribute__((used)) const void *const ev_weights[] = {(void *)large, 0, (void *)ev_reset};
+    __attribute__((used)) const void *ev_fast_weights[] = {(void *)large};
+    void ev_reset(void) { for (;;) { chosen(); } }
+    """
+    bound = stack_bound(linked(toolchain, board, source, tmp_path))
+    assert bound.path == ("ev_reset", "small", "use")
+    assert bound.bytes < 3000
+
+
 @pytest.mark.parametrize(
     ("body", "what"),
     [
