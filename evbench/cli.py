@@ -154,13 +154,21 @@ def report(
     job: Annotated[int | None, typer.Argument(metavar="[JOB]", help="The newest finished run by default.")] = None,
     confusion: Annotated[bool, typer.Option("--confusion", help="Which classes are taken for which instead.")] = False,
     approach: Annotated[str | None, typer.Option("--approach", help="Whose confusion; the last by default.")] = None,
+    form: Annotated[
+        str | None, typer.Option("--format", metavar="markdown|html|json", help="All of the report, as a document.")
+    ] = None,
+    out: Annotated[Path | None, typer.Option("--out", help="The file of --format; printed by default.")] = None,
     as_json: JsonOption = False,
 ) -> None:
-    """Show the approaches of a finished run side by side, or the confusion matrices of one."""
+    """Show the approaches of a finished run side by side, or the confusion matrices of one; write it as a document."""
     from evbench.jobs import actions, display, output
     from evbench.jobs.confusion import confusion_of, confusion_tables
 
-    found = actions.report_of(open_store(open_workspace()), job)
+    store = open_store(open_workspace())
+    if form is not None or out is not None:
+        output.show_document(store, job, form, out)
+        return
+    found = actions.report_of(store, job)
     if confusion or approach:
         output.show(confusion_of(found, approach), as_json, confusion_tables)
     else:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from evbench.errors import JobError
@@ -118,6 +119,27 @@ def follow_sweep(workspace: Workspace, sweep: Sweep, jobs: Sequence[int], as_jso
             f"{len(bad)} of {len(jobs)} jobs did not end well, the first of them job {bad[0].id}: {bad[0].error or ''}",
             remedy=f"See `evbench jobs logs {bad[0].id}`; `evbench jobs resume {bad[0].id}` goes on where it stopped",
         )
+
+
+def show_document(store: Store, job: int | None, form: str | None, out: Path | None) -> None:
+    """Print a report as a document, or write it to a file, whose suffix says the format where nobody did.
+
+    Raises JobError for another format than there is.
+    """
+    from evbench.jobs.reporting.content import report_content
+    from evbench.jobs.reporting.export import SUFFIXES, exported, write_report
+
+    by_suffix = {suffix: name for name, suffix in SUFFIXES.items()}
+    name = form or by_suffix.get(out.suffix if out else "", "")
+    chosen = next((known for known in SUFFIXES if known == name), None)
+    if chosen is None:
+        what = f"--format {form}" if form else f"--out {out}"
+        raise JobError("The format of the report is not known", where=what, remedy=f"Choose {', '.join(SUFFIXES)}")
+    content = report_content(store, job)
+    if out is None:
+        print(exported(content, chosen), end="")
+    else:
+        print(write_report(content, chosen, out))
 
 
 def show_result(store: Store, job: JobRow, as_json: bool) -> None:

@@ -70,6 +70,22 @@ def history_of(workspace: Workspace, stage: StageRow, epochs: int) -> tuple[Epoc
     return tuple(EpochFigures(number, dict(figures)) for number, figures in enumerate(entries, first))
 
 
+def history_by_approach(
+    workspace: Workspace, job: JobRow, stages: Iterable[StageRow]
+) -> dict[str, list[dict[str, Any]]]:
+    """The epochs of every finished training of a run, each with its number and its figures."""
+    listed = list(stages)
+    epochs = epochs_by_approach(job, listed)
+    found = {
+        name: history_of(workspace, stage, epochs[name])
+        for stage in listed
+        if (name := stage.approach) in epochs and stage.name == "train"
+    }
+    return {
+        name: [{"epoch": each.epoch, **each.figures} for each in entries] for name, entries in found.items() if entries
+    }
+
+
 def confusion_by_approach(workspace: Workspace, stages: Iterable[StageRow]) -> dict[str, FoundConfusion]:
     """The newest confusion matrices of every approach: on test once it is exported, before that on validation."""
     listed = list(stages)

@@ -68,6 +68,7 @@ PANES: tuple[PaneEntry, ...] = (
     PaneEntry("quantise", "4", "Quantise", "See what quantisation does to every tensor, and why"),
     PaneEntry("device", "5", "Device", "Build, flash and profile a model; see cycles per layer"),
     PaneEntry("jobs", "6", "Jobs", "Start recipes; watch progress, loss curves and logs"),
+    PaneEntry("report", "7", "Report", "See approaches side by side and beside what is published"),
 )
 """The panes there are, in the order of their numbers."""
 

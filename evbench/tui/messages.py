@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from evbench.tui.state.queue import JobsState
     from evbench.tui.state.ranking import Ranking
     from evbench.tui.state.recordings import FolderState, RecordingState
+    from evbench.tui.state.report import ReportState
     from evbench.tui.state.tensors import ModelTensors, TensorState
     from evbench.tui.state.training import TrainState
     from evbench.tui.state.windows import WindowState
@@ -102,6 +103,20 @@ class TrainingRead(Latest):
     shown: TrainState
     other: TrainState | None
     comparison: Mapping[str, Any] | None
+
+
+@dataclass
+class ReportRead(Latest):
+    """A report has been read, or that there is none."""
+
+    state: ReportState
+
+
+@dataclass
+class ReportWritten(Message):
+    """A report has been written to a file."""
+
+    path: Path
 
 
 @dataclass

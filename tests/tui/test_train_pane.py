@@ -56,6 +56,7 @@ async def test_the_newest_run_is_shown_with_all_its_approaches(workspace: Worksp
     add_run(store, "second", done=3)
     app = Workbench(workspace)
     async with app.run_test(size=WIDE) as pilot:
+        await settle(pilot)
         await press(pilot, "3")
         await until(pilot, lambda: "fp32 voxel" in text_of(app, "#trainings"))
         lines = {line[2:13].strip(): line for line in text_of(app, "#trainings").splitlines()}
@@ -74,6 +75,7 @@ async def test_what_a_training_writes_appears_while_it_is_watched(workspace: Wor
     job = add_run(store, done=3)
     app = Workbench(workspace)
     async with app.run_test(size=WIDE) as pilot:
+        await settle(pilot)
         await press(pilot, "3")
         await until(pilot, lambda: "3/5" in text_of(app, "#trainings"))
         store.add_metrics(job, [("qat-int8/loss", step, 0.05, STARTED + 40) for step in range(70, 4 * STEPS)])
@@ -85,6 +87,7 @@ async def test_choosing_another_run_shows_it(workspace: Workspace, store: Store)
     add_run(store, "second", done=3)
     app = Workbench(workspace)
     async with app.run_test(size=WIDE) as pilot:
+        await settle(pilot)
         await press(pilot, "3")
         await until(pilot, lambda: "job 2" in title_of(app, "#trainings"))
         await press(pilot, "down")
@@ -110,6 +113,7 @@ async def test_x_cancels_and_r_resumes_the_chosen_run(workspace: Workspace, stor
     job = add_run(store, done=3)
     app = Workbench(workspace)
     async with app.run_test(size=WIDE) as pilot:
+        await settle(pilot)
         await press(pilot, "3")
         await until(pilot, lambda: "running" in text_of(app, "#runs"))
         await press(pilot, "x")
@@ -125,6 +129,7 @@ async def test_c_lays_another_run_behind_and_says_how_the_recipes_differ(workspa
     add_run(store, "second", done=3)
     app = Workbench(workspace)
     async with app.run_test(size=WIDE) as pilot:
+        await settle(pilot)
         await press(pilot, "3")
         await until(pilot, lambda: "job 2" in title_of(app, "#trainings"))
         await press(pilot, "c")
@@ -144,6 +149,7 @@ async def test_comparing_with_nothing_is_refused(workspace: Workspace, store: St
     add_run(store)
     app = Workbench(workspace)
     async with app.run_test(size=WIDE) as pilot:
+        await settle(pilot)
         await press(pilot, "3", "c")
         await until(pilot, lambda: any("no other run" in note.message for note in app._notifications))
 
@@ -154,6 +160,7 @@ async def test_v_goes_through_the_views(workspace: Workspace, store: Store) -> N
     for size, seen in (((80, 24), views[1:]), (WIDE, views)):
         app = Workbench(workspace)
         async with app.run_test(size=size) as pilot:
+            await settle(pilot)
             await press(pilot, "3")
             await until(pilot, lambda app=app: "job 1" in title_of(app, "#trainings"))
             for view in seen:
@@ -167,6 +174,7 @@ async def test_a_and_w_choose_whose_confusion_is_shown_and_what_it_counts(worksp
     add_run(store)
     app = Workbench(workspace)
     async with app.run_test(size=WIDE) as pilot:
+        await settle(pilot)
         await press(pilot, "3")
         await until(pilot, lambda: "QAT int8 · validation" in title_of(app, "#confusion"))
         assert "left taken for right in 3 of 40 windows" in text_of(app, "#confusion")
@@ -182,6 +190,7 @@ async def test_l_draws_the_loss_on_a_logarithmic_axis(workspace: Workspace, stor
     add_run(store)
     app = Workbench(workspace)
     async with app.run_test(size=WIDE) as pilot:
+        await settle(pilot)
         await press(pilot, "3")
         await until(pilot, lambda: "job 1" in title_of(app, "#trainings"))
         assert "0.2" not in text_of(app, "#loss")

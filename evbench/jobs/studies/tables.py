@@ -12,7 +12,7 @@ from rich.text import Text
 from evbench.jobs.display import APPROACH_NAMES, model_size
 from evbench.jobs.studies.definition import Study
 
-_HEADINGS = {
+STUDY_HEADINGS = {
     "window": "accuracy per window",
     "group": "4 windows",
     "recording": "recording",
@@ -42,21 +42,25 @@ def study_table(result: dict[str, Any]) -> RenderableType:
     shown = [figure for figure in result["shows"] if any(row[figure] for row in result["rows"])]
     for figure in shown:
         modelled = ", modelled" if figure == "latency_ms" and result["modelled"] else ""
-        table.add_column(_HEADINGS[figure] + modelled, justify="right")
+        table.add_column(STUDY_HEADINGS[figure] + modelled, justify="right")
     for row in result["rows"]:
         figures = (figure_text(figure, row[figure]) for figure in shown)
         approach = APPROACH_NAMES.get(row["approach"], row["approach"])
         table.add_row(row["variant"], approach, model_size(row["model_bytes"]), *figures)
-    notes = (
-        f"Means and 95 % t-intervals over the seeds on {result['windows']} test windows of {result['recordings']} "
-        "recordings. Every seed is tested on the same windows, and windows that follow each other are not independent: "
-        "the intervals say how far training varies, not how far the test set stands for others."
-    )
     return Group(
         Text(f"claim: {result['claim']}"),
         table,
         Text(result["verdict"], _STYLES[result["outcome"]]),
-        Text(notes, "dim"),
+        Text(study_notes(result), "dim"),
+    )
+
+
+def study_notes(result: dict[str, Any]) -> str:
+    """What must be known to read a study's intervals."""
+    return (
+        f"Means and 95 % t-intervals over the seeds on {result['windows']} test windows of {result['recordings']} "
+        "recordings. Every seed is tested on the same windows, and windows that follow each other are not independent: "
+        "the intervals say how far training varies, not how far the test set stands for others."
     )
 
 

@@ -285,8 +285,8 @@ def _nothing_to_compare() -> Exception:
 def _cells(job: JobEntry) -> list[Text]:
     style = STATE_STYLES[job.state]
     return [
-        Text(str(job.id), "bold"),
-        Text(job.recipe, no_wrap=True, overflow="ellipsis"),
+        Text(str(job.id), f"bold {inks.TEXT}"),
+        Text(job.recipe, inks.TEXT, no_wrap=True, overflow="ellipsis"),
         Text(job.state[:8], style),
         Text(f"{job.progress * 100:3.0f}%", inks.QUIET),
     ]

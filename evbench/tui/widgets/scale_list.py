@@ -43,7 +43,7 @@ class ScaleList(VerticalScroll):
         self._draw()
 
     def _draw(self) -> None:
-        width = self.scrollable_content_region.width - 1
+        width = self.scrollable_content_region.width - 2
         lines = self.query_one("#scale-lines", Static)
         head = self.query_one("#scale-head", Static)
         head.display = bool(self._rows)
