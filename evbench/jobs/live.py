@@ -191,7 +191,9 @@ class LivePlayer:
         )  # fmt: skip
         skipping = Skipping(graph)
         bins = network_bins(graph)
-        session.run_window(windows[0], bins)  # the first window waits for whatever is compiled or cached only once
+        # The first window waits for whatever is compiled or cached only once.
+        session.run_window(windows[0], bins)
+        session.forget_stream()
         pace = Pace(stream.settings.window / 1e6, self._clock)
         number = 0
         while not self._stopping.is_set():

@@ -52,12 +52,9 @@ async def test_space_plays_a_bundled_recording_to_the_chosen_board_then_pauses(
     assert player.asked == ["toggle", "stop"]
 
 
-@pytest.mark.parametrize("size", [(80, 24), (120, 40), (200, 60)])
-async def test_every_window_moves_bars_title_class_and_latency(
-    workspace: Workspace, players: list[FakePlayer], size: tuple[int, int]
-) -> None:
+async def test_every_window_moves_bars_title_class_and_latency(workspace: Workspace, players: list[FakePlayer]) -> None:
     app = Workbench(workspace)
-    async with app.run_test(size=size) as pilot:
+    async with app.run_test(size=(80, 24)) as pilot:
         player = await play(pilot, players, at_window(214))
         layers = text_of(app, "#layers")
         assert "window 214 of 389, 803 events" in layers

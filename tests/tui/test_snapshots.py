@@ -117,8 +117,11 @@ def test_device_with_nothing_measured(snap_compare: Compare, workspace: Workspac
     assert snap_compare(Workbench(workspace), terminal_size=(80, 24), run_before=ready)
 
 
-@sizes
-@pytest.mark.parametrize("keys", [(), ("e",)], ids=["layers", "latency"])
+@pytest.mark.parametrize(
+    ("size", "keys"),
+    [*((size, ()) for size in SIZES), ((120, 40), ("e",))],
+    ids=["80x24", "120x40", "200x60", "latency"],
+)
 def test_device_playing_a_recording(
     snap_compare: Compare,
     workspace: Workspace,
