@@ -8,6 +8,7 @@ import pytest
 
 from evbench.jobs.studies.definition import Expectation, Study, Variant
 from evbench.jobs.studies.results import concluded, summarised, t_interval
+from evbench.jobs.studies.tables import figure_text
 
 
 def study(**expectation: Any) -> Study:
@@ -74,7 +75,7 @@ def test_one_expectation_that_fails_refutes_the_claim() -> None:
 def test_the_verdict_is_a_sentence_with_the_figures() -> None:
     found = concluded(study(by=-2), {"a": windows(0.90, 0.91, 0.92), "b": windows(0.91, 0.92, 0.93)})
     assert found["verdict"] == (
-        "The claim held here: a against b is -1.0 points per window (-1.0 to -1.0), more than -2 is claimed: yes."
+        "The claim held here: a exceeds b by -1.0 points per window (-1.0 to -1.0), claimed more than -2: yes."
     )
 
 
@@ -91,3 +92,9 @@ def test_what_was_not_measured_is_said() -> None:
     found = concluded(study(figure="recording"), {"a": windows(0.9, 0.9), "b": windows(0.5, 0.5)})
     assert found["outcome"] == "not decided"
     assert "was not measured" in found["verdict"]
+
+
+def test_an_interval_of_a_share_is_shown_within_0_and_100_percent() -> None:
+    assert figure_text("window", {"mean": 0.98, "ci95": [0.93, 1.03], "values": []}) == "98.0 % (93.0 to 100.0)"
+    assert figure_text("latency_ms", {"mean": 4.2, "ci95": [4.1, 4.3], "values": []}) == "4.20 ms (4.10 to 4.30)"
+    assert figure_text("recording", None) == "-"

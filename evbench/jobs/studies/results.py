@@ -97,15 +97,15 @@ def _compared(
 
 def _part(comparison: Mapping[str, Any]) -> str:
     """One comparison in words, from its figures alone."""
-    names = f"{comparison['higher']} against {comparison['than']}"
+    names = f"{comparison['higher']} exceeds {comparison['than']}"
     if comparison["mean"] is None:
-        return f"{names} was not measured"
+        return f"whether {names} was not measured"
     unit = "ms" if comparison["figure"] in _IN_MILLISECONDS else "points"
     interval = comparison["ci95"]
     seeds = f"{interval[0]:+.1f} to {interval[1]:+.1f}" if interval else "one seed"
     return (
-        f"{names} is {comparison['mean']:+.1f} {unit} {_WORDS[comparison['figure']]} ({seeds}), more than "
-        f"{comparison['by']:g} is claimed: {_MET[comparison['outcome']]}"
+        f"{names} by {comparison['mean']:+.1f} {unit} {_WORDS[comparison['figure']]} ({seeds}), claimed more than "
+        f"{comparison['by']:g}: {_MET[comparison['outcome']]}"
     )
 
 

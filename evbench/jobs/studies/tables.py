@@ -28,14 +28,7 @@ def study_table(result: dict[str, Any]) -> RenderableType:
     """A finished study: the claim, a row per variant with means and intervals over the seeds, and the verdict."""
     settings = "".join(f", {key} = {value}" for key, value in result["settings"].items())
     seeds = f"{len(result['seeds'])} seed{'s' * (len(result['seeds']) != 1)}"
-    table = Table(
-        title=f"{result['title']}: {result['recipe']}{settings}, {seeds}",
-        title_justify="left",
-        title_style="bold",
-        box=None,
-        pad_edge=False,
-        header_style="dim",
-    )
+    table = Table(box=None, pad_edge=False, header_style="dim")
     for heading in ("variant", "approach"):
         table.add_column(heading)
     table.add_column("size", justify="right")
@@ -48,6 +41,7 @@ def study_table(result: dict[str, Any]) -> RenderableType:
         approach = APPROACH_NAMES.get(row["approach"], row["approach"])
         table.add_row(row["variant"], approach, model_size(row["model_bytes"]), *figures)
     return Group(
+        Text(f"{result['title']}: {result['recipe']}{settings}, {seeds}", "bold"),
         Text(f"claim: {result['claim']}"),
         table,
         Text(result["verdict"], _STYLES[result["outcome"]]),
@@ -68,11 +62,13 @@ def figure_text(figure: str, summary: dict[str, Any] | None) -> str:
     """A mean with its interval, "92.1 % (91.0 to 93.2)"; "-" where there is none."""
     if summary is None:
         return "-"
-    factor, unit, digits = (1.0, " ms", 2) if figure == "latency_ms" else (100.0, " %", 1)
+    share = figure != "latency_ms"
+    factor, unit, digits = (100.0, " %", 1) if share else (1.0, " ms", 2)
     text = f"{factor * summary['mean']:.{digits}f}{unit}"
     if summary["ci95"] is None:
         return text
-    low, high = (factor * bound for bound in summary["ci95"])
+    # Student's t knows no limits: of seeds that scatter near 100 % it reaches above it.
+    low, high = (factor * min(max(bound, 0.0), 1.0 if share else bound) for bound in summary["ci95"])
     return f"{text} ({low:.{digits}f} to {high:.{digits}f})"
 
 
