@@ -17,6 +17,7 @@ ROOMS_WITHOUT_TORCH = (
     "evbench.quantize.alarms",
     "evbench.jobs.store",
     "evbench.jobs.engine",
+    "evbench.jobs.studies.job",
 )
 
 
