@@ -233,8 +233,8 @@ class NetworkSettings(Model):
     frames: str = "frame-resnet"
 
 
-Precision = Literal["int8", "int16", "fp32"]
-"""How a layer computes: in 8 bits, with its output on 16 bits, or in float32."""
+Precision = Literal["int8", "int16", "fp32", "fp16"]
+"""How a layer computes: in 8 bits, with its output on 16 bits, or in float32; fp16: with weights stored in half."""
 
 
 class QuantizeSettings(Model):

@@ -35,14 +35,15 @@ class RegionUse:
 
 @dataclass(frozen=True, slots=True)
 class LayerUse:
-    """One layer. constants: in flash; code: of its kernel, which layers of one kind share; activations: bytes held at
-    once while it runs; region: where its output lies; scratch: DTCM that its kernel uses meanwhile; choice: whether it
-    skips what saw no event, and why."""
+    """One layer. constants: in flash; saved: bytes that weights in half precision save there; code: of its kernel, which
+    layers of one kind share; activations: bytes held at once while it runs; region: where its output lies; scratch: DTCM
+    that its kernel uses meanwhile; choice: whether it skips what saw no event, and why."""
 
     name: str
     kind: str
     kernel: str
     constants: int
+    saved: int
     code: int
     activations: int
     output: int
@@ -78,6 +79,7 @@ def footprint(graph: IntegerGraph, board: BoardProfile, build: Build) -> Footpri
             kind=operator.kind,
             kernel=kernel,
             constants=generated.constant_bytes[operator.name],
+            saved=graph.half_bytes.get(operator.name, 0),
             code=image.symbols.get(kernel, (0, 0))[1],
             activations=plan.live[operator.name],
             output=graph.tensors[operator.output].bytes,

@@ -85,7 +85,7 @@ def generate(graph: IntegerGraph, plan: MemoryPlan, directory: Path | None = Non
         "weights.S": _weights_source(constants).encode(),
         "weights.bin": constants.content(),
     }
-    kernels = {call.kernel for call in calls}
+    kernels = {kernel for call in calls for kernel in (call.kernel, *call.helpers)}
     kernels |= {part for kernel in kernels for part in PARTS.get(kernel, ())}
     kernels |= {"ev_find_sites"} if sparsity.skipping else set()
     generated = Generated(

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import partial
 from typing import Any
 
@@ -37,11 +37,12 @@ FAST_BYTES = 8 * 1024
 
 @dataclass(frozen=True, slots=True)
 class Call:
-    """A layer in C: the kernel's name, the constant it takes, and the statement that runs it."""
+    """A layer in C: the kernel's name, the constant it takes, the statement that runs it, and what else that calls."""
 
     kernel: str
     definition: str
     statement: str
+    helpers: tuple[str, ...] = ()
 
 
 @dataclass(slots=True)
@@ -111,8 +112,11 @@ def scratch_words(graph: IntegerGraph, operator: Operator) -> int:
     """Words of scratch that a layer's kernel uses.
 
     Convolutions divide them as `ev_layout_of` in firmware/kernels/ev_conv2d_tiles.h does: two pixels' taps, one row of
-    taps as bytes, and as many channels' weights as fit SCRATCH_WORDS, at least three.
+    taps as bytes, and as many channels' weights as fit SCRATCH_WORDS, at least three. Float layers whose weights are
+    stored in half precision have them there in float32.
     """
+    if isinstance(operator, Conv2d | Linear) and operator.weight.dtype == np.float16:
+        return operator.weight.size
     if not isinstance(operator, Conv2d) or operator.weight.dtype.kind == "f":
         return 0
     family = convolution_family(operator, graph.tensors[operator.inputs[0]].dtype)
@@ -166,7 +170,7 @@ class _Layer:
         if operator.weight.dtype.kind == "f":
             self._plain_counts()
             fields |= {"bias": self.constants.add(operator.bias), "relu": str(int(operator.relu))}
-            return self._call(f"{family}_{given.dtype}f32", "ev_conv2d_f32", fields, places)
+            return self._float(operator, f"{family}_{given.dtype}f32", "ev_conv2d_f32", fields, places)
         words = scratch_words(self.graph, operator)
         fields |= {
             "bias": self.constants.add(self._folded(operator)),
@@ -191,7 +195,7 @@ class _Layer:
         if operator.weight.dtype.kind == "f":
             self._plain_counts()
             fields |= {"bias": add(operator.bias), "relu": str(int(operator.relu))}
-            return self._call(f"ev_linear_{given.dtype}f32", "ev_linear_weights_f32", fields, places)
+            return self._float(operator, f"ev_linear_{given.dtype}f32", "ev_linear_weights_f32", fields, places)
         fields["bias"] = add(self._folded(operator))
         if self.output.dtype.is_float:
             fields["multiplier"] = add(multipliers(self.graph, operator))
@@ -292,6 +296,14 @@ class _Layer:
             "high": str(high),
         }
         return self._call(f"ev_add_{a.dtype}{b.dtype}", "ev_add", fields, f"{place_a}, {place_b}, {target}")
+
+    def _float(self, operator: Conv2d | Linear, kernel: str, kind: str, fields: dict[str, str], places: str) -> Call:
+        """The call of a float layer; weights stored in half precision are widened into the scratch first."""
+        if operator.weight.dtype != np.float16:
+            return self._call(kernel, kind, fields, places)
+        call = self._call(kernel, kind, fields | {"weight": "SCRATCH"}, places)
+        widen = f"ev_widen_f16({operator.weight.size}, {fields['weight']}, SCRATCH);"
+        return replace(call, statement=f"{widen} {call.statement}", helpers=("ev_widen_f16",))
 
     def _call(self, kernel: str, kind: str, fields: Mapping[str, str], places: str) -> Call:
         body = "".join(f"    .{name} = {value},\n" for name, value in fields.items())

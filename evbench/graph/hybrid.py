@@ -94,12 +94,12 @@ class _Walk:
         output = operator.output
         if isinstance(operator, MaxPool2d):
             kept = self.kept[output] = self.kept[operator.inputs[0]]
-            self.modes[operator.name] = kept
+            self.modes[operator.name] = "fp32" if kept == "fp16" else kept
             self.makers[output] = self.makers.get(operator.inputs[0], "")
             return
         self.makers[output] = operator.name
         precision = self.assignment.get(operator.name, "int8")
-        mode = self._float(operator) if precision == "fp32" else self._integer(operator, precision)
+        mode = self._float(operator) if precision in ("fp32", "fp16") else self._integer(operator, precision)
         self.modes[operator.name] = mode
         if mode == "int8" and operator.name in self.skipping:
             self.tracked.add(output)

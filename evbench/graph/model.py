@@ -78,7 +78,8 @@ class Conv2d(Operator):
     """2-D cross-correlation, bias and, when `relu`, rectification.
 
     Integer layers read and give 8-bit tensors, or 16-bit ones.
-    weight: [O, I / groups, kH, kW], int8 with `weight_scale` [O] float32, or float32 with an empty `weight_scale`;
+    weight: [O, I / groups, kH, kW], int8 with `weight_scale` [O] float32, or float32 with an empty `weight_scale`, or
+    float16, which is float32 stored in half the bytes;
     bias: [O], int32 at scale s_in * weight_scale[o], or float32. padding: top, left, bottom, right, in pixels.
     Output channels [g * O / groups, (g + 1) * O / groups) read input channels [g * I / groups, (g + 1) * I / groups).
     """
@@ -101,9 +102,9 @@ class Conv2d(Operator):
 class Linear(Operator):
     """Matrix product over the input flattened in (C, H, W) order, bias and, when `relu`, rectification.
 
-    weight: [O, I], int8 with `weight_scale` [O] float32 (equal entries when per tensor), or float32 with an empty
-    `weight_scale`; bias: [O], int32 at scale s_in * weight_scale[o], or float32. An f32 output of an integer layer
-    is float32(accumulator) * float32(s_in * weight_scale[o]), never requantised to 8 bit.
+    weight: [O, I], int8 with `weight_scale` [O] float32 (equal entries when per tensor), or float32 or float16 with an
+    empty `weight_scale`; bias: [O], int32 at scale s_in * weight_scale[o], or float32. An f32 output of integers is
+    float32(accumulator) * float32(s_in * weight_scale[o]), never requantised to 8 bit.
     """
 
     weight: NDArray[Any]
@@ -208,6 +209,15 @@ class IntegerGraph:
     def has_float_layers(self) -> bool:
         """Whether some layer has float weights."""
         return any(isinstance(op, Conv2d | Linear) and op.weight.dtype.kind == "f" for op in self.operators)
+
+    @property
+    def half_bytes(self) -> dict[str, int]:
+        """Bytes that weights stored in half precision save, by layer."""
+        return {
+            op.name: op.weight.size * 4 - op.weight.nbytes
+            for op in self.operators
+            if isinstance(op, Conv2d | Linear) and op.weight.dtype == np.float16
+        }
 
     @property
     def weight_bytes(self) -> int:

@@ -276,7 +276,11 @@ class _Writer:
 
     def _weights(self, operator: Conv2d | Linear, source: Tensor) -> list[str]:
         if operator.weight.dtype.kind == "f":
-            return [self.constant(operator.weight), self.constant(operator.bias)]
+            weight = self.constant(operator.weight)
+            if operator.weight.dtype == np.float16:
+                self.node("Cast", [weight], f"{weight}.real", to=TensorProto.FLOAT)
+                weight = f"{weight}.real"
+            return [weight, self.constant(operator.bias)]
         scale = operator.weight_scale.astype(np.float32)
         return [
             self._dequantised(operator.weight, scale),

@@ -151,9 +151,9 @@ def _check_types(graph: IntegerGraph, operator: Operator, sources: list[Tensor],
     if isinstance(operator, Conv2d | Linear):
         outputs = len(operator.weight)
         _require(operator.bias.shape == (outputs,), f"{operator.bias.shape} biases for {outputs} outputs", where)
-        if operator.weight.dtype == np.float32:
+        if operator.weight.dtype in (np.float32, np.float16):
             fine = operator.bias.dtype == np.float32 and output.dtype.is_float and operator.weight_scale.size == 0
-            _require(fine, "float32 weights need a float32 bias and output, and no scale", where)
+            _require(fine, "float weights need a float32 bias and output, and no scale", where)
             finite = np.isfinite(operator.weight).all() and np.isfinite(operator.bias).all()
             _require(bool(finite), "a weight is not a finite number", where)
             return

@@ -35,6 +35,8 @@ def memory_table(result: dict[str, Any]) -> RenderableType:
     for choice, same in groupby(enumerate(result["layers"]), key=lambda entry: str(entry[1]["choice"])):
         first, *others = (number for number, _ in same)
         choices.append((f"{first}–{others[-1]}" if others else str(first), choice))
+    halves = {layer["name"]: layer["saved"] for layer in result["layers"] if layer["saved"]}
+    stored = Text(f"weights in half precision save {sum(halves.values()):,} bytes of flash: {', '.join(halves)}")
     stack = result["stack"]
     return Group(
         regions,
@@ -42,6 +44,7 @@ def memory_table(result: dict[str, Any]) -> RenderableType:
         layers,
         Text("Layers of one kernel share its code; activations are what is held at once while a layer runs.", "dim"),
         Text("The arena holds activations and, where none are held meanwhile, a layer's scratch.", "dim"),
+        *([stored] if halves else []),
         Text(),
         *(Text(f"{numbers}  {choice}") for numbers, choice in choices),
         Text(),

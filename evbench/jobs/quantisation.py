@@ -118,7 +118,7 @@ def _figures(tensor: TensorStatistics) -> dict[str, Any]:
         "name": tensor.name,
         "kind": tensor.kind,
         "observer": tensor.observer,
-        "dtype": "u8" if tensor.low == 0 else "s8",
+        "dtype": "u8" if tensor.low == 0 else "s16" if tensor.high > 255 else "s8",
         "zero_share": tensor.zero_share,
         "bimodality": tensor.bimodality,
         "sqnr_db": tensor.sqnr,

@@ -36,5 +36,7 @@ def with_precisions(base: PreparedProgram, captured: GraphModule, layers: Mappin
     made.load_state_dict(state)
     ranges = observers_of(base)
     for name, observer in observers_of(made).items():
-        observer.load_state_dict(ranges[name if name in ranges else without_precision(name)].state_dict())
+        known = ranges[name if name in ranges else without_precision(name)]
+        if isinstance(observer, RangeObserver) and isinstance(known, RangeObserver):
+            observer.adopt(known)
     return made.fake_quantize(True).eval()

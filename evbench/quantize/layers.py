@@ -52,7 +52,7 @@ class WeightedLayer(ABC, nn.Module):
     """What convolution and matrix product share. weight: [O, ...] float32; bias: [O] float32 or None.
 
     `input_scale` returns the scale of the tensor this layer reads; a program sets it once its observers exist. A layer
-    that `keeps_float` is never rounded.
+    that `keeps_float` is never rounded, but its weights to half precision where it has `half_weights`.
     """
 
     def __init__(self, weight: Tensor, bias: Tensor | None, norm: nn.BatchNorm2d | None, per_channel: bool) -> None:
@@ -64,6 +64,7 @@ class WeightedLayer(ABC, nn.Module):
         self.fake_quantize = True
         self.norm_frozen = False
         self.keeps_float = False
+        self.half_weights = False
         self.input_scale: Callable[[], Tensor] = lambda: torch.ones(())
 
     @abstractmethod
@@ -72,8 +73,9 @@ class WeightedLayer(ABC, nn.Module):
 
     @torch.no_grad()
     def folded(self) -> tuple[Tensor, Tensor]:
-        """Weight and bias in float32 with batch norm's running statistics folded in."""
-        return self.weight * _per_channel(self._norm_factor(), self.weight), self._folded_bias()
+        """Weight and bias in float32 with batch norm's running statistics folded in, as the layer stores them."""
+        weight = self.weight * _per_channel(self._norm_factor(), self.weight)
+        return (weight.half().float() if self.half_weights else weight), self._folded_bias()
 
     def _norm_factor(self) -> Tensor:
         """gamma / sqrt(var + eps) of every output channel, 1 without batch norm; float32 [O]."""

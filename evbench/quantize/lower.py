@@ -218,7 +218,8 @@ class Lowering:
         weight_node, bias_node = cast(tuple[Node, Node], node.args[1:3])
         bias = self._constant(bias_node)
         if weight_node.target != _DEQUANTIZE_WEIGHT:
-            return self._constant(weight_node), np.zeros(0, np.float32), bias
+            stored_as = np.float16 if node.meta.get("half_weights", False) else np.float32
+            return self._constant(weight_node).astype(stored_as), np.zeros(0, np.float32), bias
         stored, scale_node = cast(tuple[Node, Node], weight_node.args[:2])
         scale = self._constant(scale_node)
         grid = (np.float32(input_scale) * scale).astype(np.float64)

@@ -11,6 +11,7 @@ observer knows is in its buffers, so a training that resumes from a checkpoint g
 
 from __future__ import annotations
 
+import math
 from abc import abstractmethod
 from typing import Any, cast
 
@@ -131,6 +132,10 @@ class RangeObserver(ActivationObserver):
     @abstractmethod
     def range_value(self) -> Tensor:
         """The largest magnitude the grid must hold: float64 without dimensions; 0 while nothing is known."""
+
+    def adopt(self, other: RangeObserver) -> None:
+        """Take over what an observer of the same kind knows, whatever grid it is for: its range and its statistics."""
+        self.load_state_dict(other.state_dict())
 
     def scale_value(self) -> Tensor:
         reach = self.range_value()
@@ -307,6 +312,11 @@ class LearnedObserver(HistogramObserver):
         super().take(x, largest)
         with torch.no_grad():
             self.log_scale.copy_((self.reach / self.quant_max).clamp(min=_SMALLEST_SCALE).log())
+
+    def adopt(self, other: RangeObserver) -> None:
+        super().adopt(other)
+        with torch.no_grad():
+            self.log_scale.add_(math.log(other.quant_max / self.quant_max))
 
     def range_value(self) -> Tensor:
         return self.log_scale.detach().double().exp() * self.quant_max if self.taken else self.reach

@@ -7,6 +7,7 @@ A layer's precision says how its output is kept, and so how it is computed:
   they read in 8 bits is widened without loss, and what they give in 8 bits is rounded to 16 bits first.
 * fp32: float weights and sums. Other float layers read the output as it is, all others on its 8-bit grid (16-bit layers
   on its 16-bit grid).
+* fp16: as fp32, but weights are stored in IEEE half precision and rounded to it; sums and outputs are float32.
 
 Changes of grid that lose something are nodes of the program (`CONVERT`), each with an observer of its own, so that
 training, calibration and the converted program round as the board will. Those that lose nothing are added by lowering.
@@ -82,7 +83,9 @@ def assign_precisions(graph_module: GraphModule, wanted: Mapping[str, Precision]
             )
         layer = layer_of(graph_module, node)
         if layer is not None:
-            layer.keeps_float = precision == "fp32"
+            layer.keeps_float = precision in ("fp32", "fp16")
+            layer.half_weights = node.meta["half_weights"] = precision == "fp16"
+        precision = "fp32" if precision == "fp16" else precision
         _read_as(graph_module, node, precision)
         wide = precision == "int16" or any(_kept(graph_module, source) == "int16" for source in _sources(node))
         if wide and node.target in _NARROW:

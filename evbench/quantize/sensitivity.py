@@ -49,7 +49,7 @@ def _switches(prepared: PreparedProgram) -> dict[Part, WeightedLayer | Activatio
         if name is None:
             continue
         layer = layer_of(prepared.program, node)
-        if layer is not None:
+        if layer is not None and not layer.keeps_float:
             found[Part(name, "weights")] = layer
         observer = observers.get(name)
         if isinstance(observer, RangeObserver):

@@ -52,6 +52,8 @@ def measure(prepared: PreparedProgram, batches: Iterable[Tensor]) -> tuple[Tenso
     found: list[TensorStatistics] = []
     for node in prepared.program.graph.nodes:
         layer = layer_of(prepared.program, node)
+        if layer is not None and layer.keeps_float:
+            continue
         if layer is not None:
             found.append(_measure_weight(str(node.meta["layer"]), layer))
         elif node.op == "call_module" and isinstance(

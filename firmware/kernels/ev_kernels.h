@@ -177,6 +177,9 @@ void ev_add_f32(int32_t size, int32_t relu, const float *a, const float *b, floa
 
 /* table: the output's value for every input byte. */
 void ev_rescale_8(int32_t size, const uint8_t *table, const uint8_t *input, uint8_t *output);
+/* Weights in IEEE half precision as float32, for the float layer that runs next. */
+void ev_widen_f16(int32_t size, const uint16_t *weight, float *output);
+
 void ev_rescale_8_f32(int32_t size, const float *table, const uint8_t *input, float *output);
 void ev_rescale_8_s16(int32_t size, const int16_t *table, const uint8_t *input, int16_t *output);
 void ev_rescale_s16_8(const ev_rescale *layer, const int16_t *input, uint8_t *output);

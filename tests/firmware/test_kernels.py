@@ -329,3 +329,12 @@ def test_ties_round_to_even_and_large_values_saturate(kernels: ctypes.CDLL) -> N
     caller = Caller(kernels, layer, [source], output)
     found = caller.call("ev_linear_u8s8", caller.linear(layer), np.zeros(1, np.uint8))
     assert found.tolist() == [3, 5, 5, 3, 1, 127, -128, 127, 127]
+
+
+def test_every_finite_half_becomes_the_same_float(kernels: ctypes.CDLL) -> None:
+    halves = np.arange(2**16, dtype=np.uint16)
+    halves = halves[np.isfinite(halves.view(np.float16))]
+    found = np.full(len(halves), 77, np.float32)
+    pointers = (ctypes.c_void_p(array.ctypes.data) for array in (halves, found))
+    kernels.ev_widen_f16(ctypes.c_int32(len(halves)), *pointers)
+    np.testing.assert_array_equal(found.view(np.uint32), halves.view(np.float16).astype(np.float32).view(np.uint32))

@@ -6,7 +6,7 @@ The others cover what it leaves out. Everything follows from the seed.
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import numpy as np
@@ -304,7 +304,10 @@ def hybrid_graph(seed: int, *, zero_points: bool = False) -> IntegerGraph:
 
 
 def mixed_graph(seed: int) -> IntegerGraph:
-    """Float layers between 8-bit and 16-bit ones, with every change of precision in between."""
+    """Float layers between 8-bit and 16-bit ones, with every change of precision in between.
+
+    Of every second float layer the weights are stored in half precision.
+    """
     build = Builder(seed, sparse_windows(seed + 1, 6, (2, 13, 11)), active=0.4)
     body = build.conv("input", 7, relu=bool(seed % 2))
     build.float_weights = True
@@ -316,4 +319,7 @@ def mixed_graph(seed: int) -> IntegerGraph:
     deep = build.add(build.conv(build.rescale(narrow), 6, kernel=1), build.conv(build.rescale(real), 6, stride=2))
     build.float_weights = True
     mean = build.average(build.rescale(deep))
-    return build.graph(build.linear(build.linear(mean, 9, logits=False, relu=True), 3), f"mixed-{seed}")
+    graph = build.graph(build.linear(build.linear(mean, 9, logits=False, relu=True), 3), f"mixed-{seed}")
+    floats = [op for op in graph.operators if isinstance(op, Conv2d | Linear) and op.weight.dtype == np.float32]
+    halves = {op.name: replace(op, weight=op.weight.astype(np.float16)) for op in floats[::2]}
+    return replace(graph, operators=tuple(halves.get(op.name, op) for op in graph.operators))

@@ -29,6 +29,7 @@ ASSIGNMENTS: list[tuple[str, dict[str, Precision]]] = [
     ("residual", {"add": "fp32"}),
     ("pooled", {"first": "int16", "hidden": "fp32"}),
     ("branched", {"multiplied": "fp32", "concat": "fp32"}),
+    ("branched", {"stem": "fp16", "grouped": "fp16", "head": "fp16"}),
 ]
 
 
@@ -53,7 +54,7 @@ def test_every_execution_of_a_mixed_network_agrees(name: str, layers: dict[str, 
     sessions = [OnnxSession(graph, optimised=True), OnnxSession(graph, optimised=False)]
     report = compare(graph, [ReferenceExecution(graph), *sessions, TorchExecution(converted)], batch.numpy())
     assert report.passed, report.to_json()
-    if "fp32" not in layers.values():
+    if not {"fp32", "fp16"} & set(layers.values()):
         assert report.pairs[0].exact
 
 
@@ -145,3 +146,19 @@ def test_a_recipe_names_precisions_and_a_wrong_one_is_refused_with_its_line(tmp_
     (tmp_path / "mine.toml").write_text(text.replace('"fp32"', '"fp8"'))
     with pytest.raises(ProfileError, match=r"quantize.layers.head .*line 5"):
         load_recipe(tmp_path / "mine.toml")
+
+
+def test_weights_in_half_precision_take_half_the_bytes_and_every_execution_rounds_them_alike() -> None:
+    graphs = {
+        precision: lower(convert(assigned("separable", {"pointwise": precision, "head": precision})), "n")
+        for precision in ("fp32", "fp16")
+    }
+    pairs = zip(*(graph.operators for graph in graphs.values()), strict=True)
+    for whole, half in pairs:
+        if isinstance(whole, Conv2d | Linear) and whole.weight.dtype == np.float32:
+            assert isinstance(half, Conv2d | Linear)
+            assert half.weight.dtype == np.float16
+            np.testing.assert_array_equal(half.weight, whole.weight.astype(np.float16))
+    saved = graphs["fp16"].half_bytes
+    assert list(saved) == ["pointwise.0", "head.linear"]
+    assert sum(saved.values()) == graphs["fp32"].weight_bytes - graphs["fp16"].weight_bytes

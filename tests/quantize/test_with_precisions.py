@@ -11,6 +11,7 @@ from evbench.graph.model import IntegerGraph, Rescale
 from evbench.profiles import Precision, QuantizeSettings
 from evbench.quantize.hybrid import with_precisions
 from evbench.quantize.lower import lower
+from evbench.quantize.observers import RangeObserver
 from evbench.quantize.program import capture_for, convert, prepare
 from evbench.quantize.sensitivity import round_only
 from evbench.quantize.watch import observers_of
@@ -66,3 +67,17 @@ def test_weights_statistics_and_ranges_are_those_of_the_program() -> None:
     found = {name: float(observer.range_value()) for name, observer in observers_of(hybrid).items() if name != "input"}
     assert found["stem.0"] == ranges["stem.0"]
     assert found["conv.int8"] == ranges["conv"]
+
+
+@pytest.mark.parametrize("observer", ["minmax", "mse", "lsq"])
+def test_a_range_is_the_same_on_a_finer_grid(observer: str) -> None:
+    torch.manual_seed(0)
+    network = NETWORKS["separable"]()
+    settings = QuantizeSettings(observer=observer)  # type: ignore[arg-type]
+    base = prepare(network, SHAPE, settings).calibrate([counts()])
+    made = with_precisions(base, capture_for(network, SHAPE, settings), {"stem": "int16"})
+    narrow, wide = observers_of(base)["stem.0"], observers_of(made)["stem.0"]
+    assert isinstance(narrow, RangeObserver)
+    assert isinstance(wide, RangeObserver)
+    assert float(wide.range_value()) == pytest.approx(float(narrow.range_value()))
+    assert float(wide.scale_value()) == pytest.approx(float(narrow.scale_value()) * 255 / 32767)
