@@ -35,9 +35,9 @@ class RegionUse:
 
 @dataclass(frozen=True, slots=True)
 class LayerUse:
-    """One layer. constants: in flash; saved: bytes that weights in half precision save there; code: of its kernel, which
-    layers of one kind share; activations: bytes held at once while it runs; region: where its output lies; scratch: DTCM
-    that its kernel uses meanwhile; choice: whether it skips what saw no event, and why."""
+    """One layer. constants: in flash; saved: bytes that weights in half precision save there; code: of its kernel,
+    which layers of one kind share; activations: bytes held at once while it runs; region: where its output lies;
+    scratch: DTCM that its kernel uses meanwhile; choice: whether it skips what saw no event, and why."""
 
     name: str
     kind: str

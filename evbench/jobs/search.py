@@ -11,6 +11,8 @@ from rich.console import Group, RenderableType
 from rich.table import Table
 from rich.text import Text
 
+from evbench.errors import ModelError
+from evbench.graph.model import DType
 from evbench.jobs.held_board import HeldBoard
 from evbench.jobs.models import open_model
 from evbench.jobs.recipe_stages import LEARNING, RUNNING, RUNNING_LIBRARIES, STAGES, dataset_stage, users_module
@@ -45,11 +47,23 @@ def submit_search(
     store = Store(workspace)
     name, settings = measured_model(store, model, data, approach)
     recipe, _ = described(Path(settings["model"]))
+    _require_int8(Path(settings["model"]))
     profile = load_board(board or recipe.board)
     workspace.require_space()
     return store.add_job(
         KIND, name, {**settings, "board": profile.id, "accuracy_drop": accuracy_drop, "windows": windows}
     )
+
+
+def _require_int8(folder: Path) -> None:
+    graph = open_model(folder).graph
+    other = [op.name for op in graph.operators if graph.tensors[op.output].dtype not in (DType.U8, DType.S8)]
+    if other != [op.name for op in graph.operators if op.output in graph.outputs]:
+        raise ModelError(
+            "A search begins with a model whose layers are all int8",
+            where=f"{folder}, layer '{other[0]}'",
+            remedy="Name a model of a recipe without [quantize.layers]",
+        )
 
 
 def run_job(workspace: Workspace, store: Store, job: JobRow) -> dict[str, Any]:

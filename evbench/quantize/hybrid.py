@@ -11,6 +11,7 @@ from evbench.profiles import Precision, QuantizeSettings
 from evbench.quantize.observers import RangeObserver
 from evbench.quantize.precision import without_precision
 from evbench.quantize.program import PreparedProgram, prepare_captured
+from evbench.quantize.pt2e import quiet
 from evbench.quantize.watch import observers_of
 
 
@@ -27,7 +28,9 @@ def with_precisions(base: PreparedProgram, captured: GraphModule, layers: Mappin
     its grid. Raises ModelError for precisions that have no kernel.
     """
     settings = settings_of(base).model_copy(update={"layers": dict(layers)})
-    made = prepare_captured(copy.deepcopy(captured), base.settings["example_shape"], settings)
+    with quiet():
+        copied = copy.deepcopy(captured)
+    made = prepare_captured(copied, base.settings["example_shape"], settings)
     state = made.state_dict()
     observed = {name for name, module in made.named_modules() if isinstance(module, RangeObserver)}
     for name, value in base.state_dict().items():

@@ -333,7 +333,7 @@ def test_ties_round_to_even_and_large_values_saturate(kernels: ctypes.CDLL) -> N
 
 def test_every_finite_half_becomes_the_same_float(kernels: ctypes.CDLL) -> None:
     halves = np.arange(2**16, dtype=np.uint16)
-    halves = halves[np.isfinite(halves.view(np.float16))]
+    halves = halves[np.isfinite(halves.view(np.float16))][:-3]  # no multiple of the eight that are widened together
     found = np.full(len(halves), 77, np.float32)
     pointers = (ctypes.c_void_p(array.ctypes.data) for array in (halves, found))
     kernels.ev_widen_f16(ctypes.c_int32(len(halves)), *pointers)

@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import json
+import shutil
 from pathlib import Path
 from typing import Any
 
 import pytest
 from rich.console import Console
 
-from evbench.errors import DoesNotFitError
+from evbench.errors import DoesNotFitError, ModelError
+from evbench.graph.file import save_graph
 from evbench.graph.model import IntegerGraph
 from evbench.jobs import search as jobs
 from evbench.jobs.stage import Context
@@ -18,6 +20,7 @@ from evbench.jobs.store import Store
 from evbench.profiles import load_board, load_recipe
 from evbench.resources import resource
 from evbench.workspace import Workspace
+from tests.graph.networks import mixed_graph
 from tests.training.conftest import corner_windows
 
 BUNDLED = resource("assets", "model")
@@ -146,3 +149,10 @@ def test_the_fragment_of_a_finished_search_can_be_written(store: Store, tmp_path
     store.change_job(job, state="done", result=result())
     jobs.write_fragment(store.workspace, job, tmp_path / "layers.toml")
     assert (tmp_path / "layers.toml").read_text() == '[quantize.layers]\n"a" = "int16"\n'
+
+
+def test_a_model_that_is_not_int8_throughout_is_refused_with_its_layer(workspace: Workspace, tmp_path: Path) -> None:
+    shutil.copytree(BUNDLED, tmp_path / "model")
+    save_graph(mixed_graph(0), tmp_path / "model" / "graph.safetensors")
+    with pytest.raises(ModelError, match="layers are all int8.*layer 'grid1'"):
+        jobs.submit_search(workspace, str(tmp_path / "model"))
