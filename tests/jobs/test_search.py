@@ -154,5 +154,5 @@ def test_the_fragment_of_a_finished_search_can_be_written(store: Store, tmp_path
 def test_a_model_that_is_not_int8_throughout_is_refused_with_its_layer(workspace: Workspace, tmp_path: Path) -> None:
     shutil.copytree(BUNDLED, tmp_path / "model")
     save_graph(mixed_graph(0), tmp_path / "model" / "graph.safetensors")
-    with pytest.raises(ModelError, match="layers are all int8.*layer 'grid1'"):
+    with pytest.raises(ModelError, match=r"layers are all int8.*layer 'grid1'"):
         jobs.submit_search(workspace, str(tmp_path / "model"))
