@@ -8,14 +8,23 @@ from pathlib import Path
 
 from evbench.compile.layers import Call, Constants, float_literal, lower_operator, scratch_words
 from evbench.compile.representation import stream_constants
-from evbench.compile.sparse import Choice, Sparsity, choose, nonzero_words, site_definitions, skipping_call
+from evbench.compile.sparse import (
+    Choice,
+    Sparsity,
+    choose,
+    nonzero_words,
+    site_definitions,
+    skipping_call,
+    tracking_call,
+)
 from evbench.errors import BuildError
 from evbench.graph.memory import MemoryPlan, Placement
 from evbench.graph.model import DType, IntegerGraph, Operator, Tensor
 from evbench.graph.validate import validate
 
 LINK_OUTPUTS = 240  # float32 values that fit one RESULT frame
-_SITES = ("ev_spread_sites", "ev_fill_background")
+_SPANS = ("ev_spread_sites", "ev_copy_background")
+_SITES = (*_SPANS, "ev_fill_background")
 PARTS = {  # kernels that other kernels call
     "ev_conv2d_u8s8": ("ev_multiply_pairs",),
     "ev_conv2d_s8s8": ("ev_multiply_pairs",),
@@ -28,6 +37,13 @@ PARTS = {  # kernels that other kernels call
     "ev_nonzero_conv2d_u8s8": ("ev_conv2d_u8s8", "ev_multiply_pairs", "ev_nonzero_site", *_SITES),
     "ev_sparse_depthwise_u8s8": _SITES,
     "ev_sparse_depthwise_s8s8": _SITES,
+    "ev_sparse_maxpool_u8": _SPANS,
+    "ev_sparse_maxpool_s8": _SPANS,
+    "ev_sparse_avgpool2d_u8": _SPANS,
+    "ev_sparse_avgpool2d_s8": _SPANS,
+    "ev_sparse_add_u8u8": ("ev_join_sites", "ev_copy_background"),
+    "ev_sparse_add_u8s8": ("ev_join_sites", "ev_copy_background"),
+    "ev_sparse_add_s8s8": ("ev_join_sites", "ev_copy_background"),
 }
 
 
@@ -77,6 +93,8 @@ def generate(graph: IntegerGraph, plan: MemoryPlan, directory: Path | None = Non
             background = sparsity.backgrounds[operator.output]
             zeros = operator.name in sparsity.nonzero
             call = skipping_call(graph, operator, call, number, index, background, constants, nonzero=zeros)
+        elif operator.name in sparsity.tracked:
+            call = tracking_call(operator, call, index)
         calls.append(call)
         constant_bytes[operator.name] = constants.size + constants.fast_size - before
     files = {
@@ -87,7 +105,8 @@ def generate(graph: IntegerGraph, plan: MemoryPlan, directory: Path | None = Non
     }
     kernels = {kernel for call in calls for kernel in (call.kernel, *call.helpers)}
     kernels |= {part for kernel in kernels for part in PARTS.get(kernel, ())}
-    kernels |= {"ev_find_sites"} if sparsity.skipping else set()
+    kernels |= {"ev_find_sites"} if sparsity.tracked else set()
+    kernels |= {"ev_join_sites"} if sparsity.tracked - sparsity.skipping else set()
     generated = Generated(
         files,
         tuple(sorted(kernels)),
@@ -197,7 +216,7 @@ def _source(
             position += tensor.size
     digest = ", ".join(f"0x{byte:02x}" for byte in bytes.fromhex(graph.digest))
     source = index[graph.inputs[0]]
-    sites = site_definitions(graph, sparsity.skipping, index)
+    sites = site_definitions(graph, sparsity.tracked, index)
     channels = _extent(graph.tensors[graph.inputs[0]])[2]
     return _MODEL.format(
         title=quoted(graph.name).strip('"').replace("*", "_"),

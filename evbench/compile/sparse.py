@@ -1,8 +1,8 @@
 """Layers that skip what saw no event: which of a network's layers do, and how they are called.
 
 firmware/kernels/ev_sites.h describes the kernels. A layer can skip when its inputs' activity is known, which begins at
-the network's input and ends at the first layer that cannot skip. Whether it does is decided window by window: where
-nearly all sites are active, kernels that skip compute all of them as the others do.
+the network's input and ends at the first layer that can neither skip nor pass it on. Whether convolutions do is decided
+window by window: where nearly all sites are active, kernels that skip compute all of them as the others do.
 """
 
 from __future__ import annotations
@@ -16,7 +16,17 @@ from numpy.typing import NDArray
 from evbench.compile.layers import SCRATCH_WORDS, Call, Constants, convolution_family
 from evbench.graph.activity import LayerActivity, recorded_activity
 from evbench.graph.background import Background, backgrounds
-from evbench.graph.model import Conv2d, DType, IntegerGraph, Operator
+from evbench.graph.model import (
+    Add,
+    AveragePool2d,
+    Concat,
+    Conv2d,
+    DType,
+    IntegerGraph,
+    MaxPool2d,
+    Operator,
+    Rescale,
+)
 
 WORTH_SITES = 0.95
 """Skipping begins where no more than this share of the sites is active at the median: finding them costs a few
@@ -41,12 +51,17 @@ CLASSES = 16
 
 @dataclass(frozen=True, slots=True)
 class Choice:
-    """Whether a layer skips inactive sites, and inside active ones what is zero, and why."""
+    """Whether a layer skips inactive sites, and inside active ones what is zero, and why.
+
+    tracked: which of its outputs are active is known to the layers behind it; so for all that skip, and for some that
+    compute everything.
+    """
 
     layer: str
     skips: bool
     reason: str
     nonzero: bool = False
+    tracked: bool = False
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -66,6 +81,11 @@ class Sparsity:
         """Names of the layers that skip zeros as well."""
         return frozenset(choice.layer for choice in self.choices if choice.nonzero)
 
+    @property
+    def tracked(self) -> frozenset[str]:
+        """Names of the layers whose outputs' activity is known."""
+        return frozenset(choice.layer for choice in self.choices if choice.tracked)
+
 
 def choose(graph: IntegerGraph) -> Sparsity:
     """Decides for each layer of `graph` whether and what it skips, by the activity its metadata records.
@@ -73,13 +93,13 @@ def choose(graph: IntegerGraph) -> Sparsity:
     The reasons are sentences for people. Without a record, layers skip sites where they can, and zeros among counts.
     """
     tracked = {graph.inputs[0]}
-    found = backgrounds(graph) if any(_has_kernel(graph, operator) for operator in graph.operators) else {}
+    found = backgrounds(graph) if any(_can_track(graph, operator) for operator in graph.operators) else {}
     windows, layers = recorded_activity(graph)
     choices = []
     for operator in graph.operators:
         choice = _choose(graph, operator, tracked, found, layers.get(operator.name), windows)
         choices.append(choice)
-        if choice.skips:
+        if choice.tracked:
             tracked.add(operator.output)
     return Sparsity(tuple(choices), found)
 
@@ -92,33 +112,46 @@ def _choose(
     measured: LayerActivity | None,
     windows: int,
 ) -> Choice:
-    if not _has_kernel(graph, operator):
-        return Choice(operator.name, False, f"computes everything: {operator.kind} of this type has no other kernel")
+    def everything(why: str) -> Choice:
+        return Choice(operator.name, False, f"computes everything: {why}")
+
+    def skip(what: str, why: str, *, nonzero: bool = False) -> Choice:
+        return Choice(operator.name, True, f"skips {what}{why}", nonzero, tracked=True)
+
+    if not _can_track(graph, operator):
+        return everything(f"{operator.kind} of this type has no other kernel")
     if not all(name in tracked for name in operator.inputs):
-        return Choice(operator.name, False, "computes everything: the layer before it does")
+        return everything("the layer before it does")
+    if isinstance(operator, Concat | Rescale):
+        why = "it copies its inputs, and passes on which of their sites saw events"
+        return Choice(operator.name, False, f"computes everything: {why}", tracked=True)
     if len(found[operator.output].rows) > CLASSES:
-        return Choice(operator.name, False, "computes everything: too many rows have a background of their own")
+        return everything("too many rows have a background of their own")
+    if not isinstance(operator, Conv2d):
+        return skip("sites without events", ", as the layer before it does")
     on_counts = operator.inputs[0] in graph.inputs
     if measured is None:
         nonzero = on_counts and nonzero_words(graph, operator) > 0
         what = "sites without events and zeros in the others" if nonzero else "sites without events"
-        return Choice(operator.name, True, f"skips {what}; no activity was recorded when the model was made", nonzero)
+        return skip(what, "; no activity was recorded when the model was made", nonzero=nonzero)
     seen = f"at the median of {windows} calibration windows {100 * measured.sites:.0f} % of its sites are active"
     if on_counts and measured.sites > WORTH_SITES:
-        return Choice(operator.name, False, f"computes everything: {seen}")
+        return everything(seen)
     seen += f", and {100 * measured.nonzero:.0f} % of what those read is not zero"
     if measured.nonzero <= WORTH_TAPS and nonzero_words(graph, operator) > 0:
-        return Choice(operator.name, True, f"skips sites without events and zeros in the others: {seen}", True)
-    return Choice(operator.name, True, f"skips sites without events: {seen}")
+        return skip("sites without events and zeros in the others", f": {seen}", nonzero=True)
+    return skip("sites without events", f": {seen}")
 
 
-def _has_kernel(graph: IntegerGraph, operator: Operator) -> bool:
-    types = {graph.tensors[name].dtype for name in (*operator.inputs, operator.output)}
-    if not isinstance(operator, Conv2d) or not types <= {DType.U8, DType.S8}:
+def _can_track(graph: IntegerGraph, operator: Operator) -> bool:
+    """Whether there is a way to know which outputs are active: 8-bit maps, narrow enough, and a kernel that marks."""
+    tensors = [graph.tensors[name] for name in (*operator.inputs, operator.output)]
+    maps = all(len(tensor.shape) == 3 and tensor.shape[2] <= WIDTH for tensor in tensors)
+    if not maps or not {tensor.dtype for tensor in tensors} <= {DType.U8, DType.S8}:
         return False
-    widths = [graph.tensors[name].shape[2] for name in (*operator.inputs, operator.output)]
-    family = convolution_family(operator, graph.tensors[operator.inputs[0]].dtype)
-    return max(widths) <= WIDTH and family in ("ev_conv2d", "ev_depthwise")
+    if isinstance(operator, Conv2d):
+        return convolution_family(operator, tensors[0].dtype) in ("ev_conv2d", "ev_depthwise")
+    return isinstance(operator, MaxPool2d | AveragePool2d | Add | Concat | Rescale)
 
 
 def skipping_call(
@@ -137,19 +170,40 @@ def skipping_call(
     With `nonzero` it skips zeros inside active sites as well.
     """
     kernel = dense.kernel.replace("ev_", "ev_nonzero_" if nonzero else "ev_sparse_", 1)
-    source, target = operator.inputs[0], index[operator.output]
-    sites = (
-        f"{{.layer = &layer_{number}, .background = {background_fields(background, constants)}, "
-        f".in = &sites_{index[source]}, .out = &sites_{target}}}"
-    )
-    kind, value = "ev_sparse_conv2d_s8", sites
+    sites = ("a", "b", "out") if isinstance(operator, Add) else ("in", "out")
+    places = zip(sites, (*operator.inputs, operator.output), strict=True)
+    fields = "".join(f", .{field} = &sites_{index[name]}" for field, name in places)
+    value = f"{{.layer = &layer_{number}, .background = {background_fields(background, constants)}{fields}}}"
+    kind = f"ev_sparse_{_layer_type(operator)}"
     if nonzero:
         assert isinstance(operator, Conv2d)
         kind = "ev_nonzero_conv2d_s8"
-        value = f"{{.sites = {sites}, .weight = {constants.add(nonzero_weights(operator))}}}"
+        value = f"{{.sites = {value}, .weight = {constants.add(nonzero_weights(operator))}}}"
     definition = f"{dense.definition}\nstatic const {kind} sparse_{number} = {value};"
-    place = "input" if source in graph.inputs else f"TENSOR_{index[source]}"
-    return Call(kernel, definition, f"{kernel}(&sparse_{number}, {place}, TENSOR_{target});")
+    statement = dense.statement.replace(f"{dense.kernel}(&layer_{number},", f"{kernel}(&sparse_{number},")
+    return Call(kernel, definition, statement)
+
+
+def _layer_type(operator: Operator) -> str:
+    """What ev_sites.h calls the constants of a layer that skips, behind ev_sparse_."""
+    match operator:
+        case Conv2d():
+            return "conv2d_s8"
+        case MaxPool2d():
+            return "maxpool"
+        case AveragePool2d():
+            return "avgpool2d"
+        case _:
+            return "add"
+
+
+def tracking_call(operator: Operator, dense: Call, index: Mapping[str, int]) -> Call:
+    """`dense`, which computes everything, and behind it the activity of its outputs: that of all its inputs."""
+    first, *others = (f"&sites_{index[name]}" for name in operator.inputs)
+    out = f"&sites_{index[operator.output]}"
+    pairs = [(first, others[0] if others else first), *((out, other) for other in others[1:])]
+    joins = "".join(f" ev_join_sites({a}, {b}, {out});" for a, b in pairs)
+    return Call(dense.kernel, dense.definition, dense.statement + joins)
 
 
 def nonzero_weights(operator: Conv2d) -> NDArray[np.uint8]:
@@ -170,7 +224,7 @@ def nonzero_words(graph: IntegerGraph, operator: Operator) -> int:
     0 where there is no such kernel: for layers with more than `TAPS` taps, with signed inputs or with more weights
     than the scratch holds.
     """
-    if not isinstance(operator, Conv2d) or not _has_kernel(graph, operator) or operator.groups != 1:
+    if not isinstance(operator, Conv2d) or not _can_track(graph, operator) or operator.groups != 1:
         return 0
     given, taps = graph.tensors[operator.inputs[0]], operator.weight[0].size
     tiles = -(-len(operator.weight) // TILE)
@@ -185,9 +239,9 @@ def background_fields(background: Background, constants: Constants) -> str:
     return f"{{.channels = {background.rows.shape[2]}, .classes = {classes}, .values = {values}}}"
 
 
-def site_definitions(graph: IntegerGraph, skipping: frozenset[str], index: Mapping[str, int]) -> str:
-    """C definitions of the activity of every tensor that a skipping layer reads or writes."""
-    operators = [operator for operator in graph.operators if operator.name in skipping]
+def site_definitions(graph: IntegerGraph, tracked: frozenset[str], index: Mapping[str, int]) -> str:
+    """C definitions of the activity of every tensor that a tracked layer reads or writes."""
+    operators = [operator for operator in graph.operators if operator.name in tracked]
     names = dict.fromkeys(name for operator in operators for name in (*operator.inputs, operator.output))
     lines = []
     for name in names:

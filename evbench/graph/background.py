@@ -7,6 +7,7 @@ value that the empty window gives it: zero padding is not background, so it diff
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import reduce
 from typing import Any
 
 import numpy as np
@@ -14,7 +15,7 @@ from numpy.lib.stride_tricks import sliding_window_view
 from numpy.typing import NDArray
 
 from evbench.graph.execute import execute
-from evbench.graph.model import Add, Conv2d, IntegerGraph, MaxPool2d, Operator
+from evbench.graph.model import Add, AveragePool2d, Concat, Conv2d, IntegerGraph, MaxPool2d, Operator, Rescale
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -66,10 +67,10 @@ def spread(graph: IntegerGraph, operator: Operator, inputs: list[NDArray[np.bool
     match operator:
         case Conv2d():
             return _seen(inputs[0], operator.weight.shape[2:], operator.stride, operator.padding, (height, width))
-        case MaxPool2d():
+        case MaxPool2d() | AveragePool2d():
             return _seen(inputs[0], operator.kernel, operator.stride, operator.padding, (height, width))
-        case Add():
-            return inputs[0] | inputs[1]
+        case Add() | Concat() | Rescale():
+            return reduce(np.logical_or, inputs)
         case _:
             return np.broadcast_to(inputs[0].any(axis=(1, 2), keepdims=True), (len(inputs[0]), height, width))
 

@@ -14,13 +14,17 @@ if TYPE_CHECKING:
 
 def describe_skipping(graph: IntegerGraph, window: NDArray[np.uint8]) -> list[dict[str, Any]]:
     """For each layer on `window`, [C, H, W]: `skipped`, the share of its sites that are not computed, None where the
-    layer computes everything, and `choice`, a sentence that says why.
+    layer never skips, and `choice`, a sentence that says why.
     """
-    from evbench.compile.sparse import choose
+    from evbench.compile.sparse import WORTH_SITES, choose
     from evbench.graph.background import activity
+    from evbench.graph.model import Conv2d
 
+    described = []
     active = activity(graph, window[None])
-    return [
-        {"skipped": float(1 - active[operator.output].mean()) if choice.skips else None, "choice": choice.reason}
-        for operator, choice in zip(graph.operators, choose(graph).choices, strict=True)
-    ]
+    for operator, choice in zip(graph.operators, choose(graph).choices, strict=True):
+        skipped = float(1 - active[operator.output].mean()) if choice.skips else None
+        if skipped is not None and isinstance(operator, Conv2d) and skipped < 1 - WORTH_SITES:
+            skipped = 0.0  # kernels of convolutions compute all where nearly all is active
+        described.append({"skipped": skipped, "choice": choice.reason})
+    return described

@@ -37,13 +37,43 @@ typedef struct {
     const uint8_t *weight;
 } ev_nonzero_conv2d_s8;
 
+/* Layers that make one output per site. */
+typedef struct {
+    const ev_window *layer;
+    ev_background background;
+    const ev_sites *in, *out;
+} ev_sparse_maxpool;
+
+typedef struct {
+    const ev_avgpool2d *layer;
+    ev_background background;
+    const ev_sites *in, *out;
+} ev_sparse_avgpool2d;
+
+typedef struct {
+    const ev_add *layer;
+    ev_background background;
+    const ev_sites *a, *b, *out;
+} ev_sparse_add;
+
+/* Goes over all sites in spans of neighbours, row by row, active ones and others by turns; ev_spans_on below. */
+typedef struct {
+    const ev_sites *sites;
+    int32_t y, first, last; /* sites [first, last) */
+    int active;
+} ev_spans;
+
 /* Marks the pixels [channel] of `image` that hold anything but zeros. */
 void ev_find_sites(const uint8_t *image, int32_t channels, const ev_sites *sites);
 
 /* Marks the outputs of a sliding window that see an active input; returns how many they are. */
 int32_t ev_spread_sites(const ev_window *window, const ev_sites *in, const ev_sites *out);
 
-/* Copies the background to all sites that are not active. */
+/* Marks what is active in one of two, or in both; `out` may be one of them. */
+void ev_join_sites(const ev_sites *a, const ev_sites *b, const ev_sites *out);
+
+/* Copies the background to one span, and to all sites that are not active. */
+void ev_copy_background(const ev_background *background, const ev_spans *spans, uint8_t *output);
 void ev_fill_background(const ev_background *background, const ev_sites *sites, uint8_t *output);
 
 /* As the kernels without `sparse`, computing active sites only; they mark `out` and fill the others. */
@@ -52,6 +82,13 @@ void ev_sparse_conv2d_s8s8(const ev_sparse_conv2d_s8 *layer, const int8_t *input
 void ev_nonzero_conv2d_u8s8(const ev_nonzero_conv2d_s8 *layer, const uint8_t *input, uint8_t *output);
 void ev_sparse_depthwise_u8s8(const ev_sparse_conv2d_s8 *layer, const uint8_t *input, uint8_t *output);
 void ev_sparse_depthwise_s8s8(const ev_sparse_conv2d_s8 *layer, const int8_t *input, uint8_t *output);
+void ev_sparse_maxpool_u8(const ev_sparse_maxpool *layer, const uint8_t *input, uint8_t *output);
+void ev_sparse_maxpool_s8(const ev_sparse_maxpool *layer, const int8_t *input, int8_t *output);
+void ev_sparse_avgpool2d_u8(const ev_sparse_avgpool2d *layer, const uint8_t *input, uint8_t *output);
+void ev_sparse_avgpool2d_s8(const ev_sparse_avgpool2d *layer, const int8_t *input, uint8_t *output);
+void ev_sparse_add_u8u8(const ev_sparse_add *layer, const uint8_t *a, const uint8_t *b, uint8_t *output);
+void ev_sparse_add_u8s8(const ev_sparse_add *layer, const uint8_t *a, const int8_t *b, uint8_t *output);
+void ev_sparse_add_s8s8(const ev_sparse_add *layer, const int8_t *a, const int8_t *b, uint8_t *output);
 
 /* All outputs of one site, from a list of its taps; see ev_nonzero.h. */
 struct ev_nonzero;
@@ -123,6 +160,39 @@ static inline int ev_runs_on(ev_runs *runs) {
     const uint32_t length = 1u + (uint32_t)__builtin_ctz(~(walk->rest >> first >> 1u));
     runs->last = walk->x + (int32_t)length;
     walk->rest &= first + length < 32u ? ~0u << (first + length) : 0;
+    return 1;
+}
+
+/* The first column of a row from x on whose bit is `wanted`, or the width. */
+static inline int32_t ev_find_column(const uint32_t *row, int32_t x, int32_t width, int wanted) {
+    while (x < width) {
+        const uint32_t word = wanted ? row[x / 32] : ~row[x / 32];
+        const uint32_t rest = word >> (uint32_t)x % 32u;
+        if (rest != 0) {
+            x += __builtin_ctz(rest);
+            return x < width ? x : width;
+        }
+        x = (x / 32 + 1) * 32;
+    }
+    return width;
+}
+
+static inline ev_spans ev_spans_over(const ev_sites *sites) {
+    return (ev_spans){.sites = sites, .y = -1, .last = sites->width};
+}
+
+static inline int ev_spans_on(ev_spans *spans) {
+    const ev_sites *sites = spans->sites;
+    spans->first = spans->last;
+    spans->active = !spans->active;
+    if (spans->first == sites->width) {
+        if (++spans->y == sites->height) {
+            return 0;
+        }
+        spans->first = 0;
+        spans->active = (int)(sites->bits[spans->y * sites->words] & 1u);
+    }
+    spans->last = ev_find_column(sites->bits + spans->y * sites->words, spans->first, sites->width, !spans->active);
     return 1;
 }
 

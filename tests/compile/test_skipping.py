@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import json
+from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
@@ -16,8 +17,16 @@ from evbench.compile.host import EVENT, HostModel
 from evbench.compile.sparse import WORTH_SITES, WORTH_TAPS, choose
 from evbench.graph.activity import measure_activity, with_activity
 from evbench.graph.execute import execute
-from evbench.graph.model import IntegerGraph
-from tests.graph.networks import Builder, float_graph, odd_graph, random_graph, residual_graph, sparse_windows
+from evbench.graph.model import Add, AveragePool2d, Conv2d, IntegerGraph, MaxPool2d
+from tests.graph.networks import (
+    Builder,
+    branched_graph,
+    float_graph,
+    odd_graph,
+    random_graph,
+    residual_graph,
+    sparse_windows,
+)
 
 SHAPE = (4, 44, 37)
 
@@ -75,26 +84,42 @@ def test_windows_as_recordings_have_them(model: HostModel) -> None:
     assert_equal(model, sparse_windows(5, 6, SHAPE))
 
 
+def some_convolution(draw: st.DrawFn, build: Builder, last: str) -> str:
+    kernel, stride = draw(st.sampled_from([1, 3])), draw(st.integers(1, 2))
+    padding = tuple(draw(st.integers(0, kernel // 2)) for _ in range(4))
+    depthwise = draw(st.booleans())
+    return build.conv(
+        last,
+        draw(st.integers(1, 9)),
+        kernel,
+        stride,
+        depthwise=depthwise,
+        padding=padding,  # type: ignore[arg-type]
+    )
+
+
+def some_pooling(draw: st.DrawFn, build: Builder, last: str) -> str:
+    kernel, stride, padding = draw(st.integers(2, 3)), draw(st.integers(1, 2)), draw(st.integers(0, 1))
+    if draw(st.booleans()):
+        return build.maxpool(last, kernel, stride, padding)
+    return build.average_window(last, (kernel, kernel), stride, (padding,) * 4, draw(st.booleans()))
+
+
+def some_junction(draw: st.DrawFn, build: Builder, last: str) -> str:
+    branch = build.conv(last, build.tensors[last].shape[0], kernel=draw(st.sampled_from([1, 3])), relu=False)
+    return build.concat(last, branch, last) if draw(st.booleans()) else build.add(branch, last)
+
+
 @st.composite
 def small_networks(draw: st.DrawFn) -> IntegerGraph:
-    """A stem, some depthwise, pointwise and general layers of any stride and padding, and a head."""
+    """A stem, some convolutions of any stride and padding, poolings, additions and joined channels, and a head."""
     height, width = draw(st.integers(9, 40)), draw(st.integers(9, 70))
     build = Builder(draw(st.integers(0, 1000)), sparse_windows(1, 4, (2, height, width)), active=0.4)
     last = build.conv("input", draw(st.integers(1, 9)), draw(st.integers(1, 4)), draw(st.integers(1, 3)))
     for _ in range(draw(st.integers(0, 4))):
         if min(build.tensors[last].shape[1:]) < 3:
             break
-        depthwise = draw(st.booleans())
-        kernel, stride = draw(st.sampled_from([1, 3])), draw(st.integers(1, 2))
-        padding = tuple(draw(st.integers(0, kernel // 2)) for _ in range(4))
-        last = build.conv(
-            last,
-            draw(st.integers(1, 9)),
-            kernel,
-            stride,
-            depthwise=depthwise,
-            padding=padding,  # type: ignore[arg-type]
-        )
+        last = draw(st.sampled_from([some_convolution, some_pooling, some_junction]))(draw, build, last)
     mean = build.average(last)
     assume(np.ptp(build.values[mean]) > 0)  # a head cannot be scaled to windows that all look alike
     return build.graph(build.linear(mean, 3), "small")
@@ -111,13 +136,33 @@ def test_networks_of_any_shape(tmp_path_factory: pytest.TempPathFactory, graph: 
 
 
 @pytest.mark.parametrize("make", [residual_graph, odd_graph])
-def test_networks_whose_later_layers_compute_everything(make: object, tmp_path: Path) -> None:
-    graph: IntegerGraph = make(4)  # type: ignore[operator]
-    model = HostModel(graph, tmp_path)
+def test_what_is_active_is_known_behind_additions_and_poolings(
+    make: Callable[[int], IntegerGraph], tmp_path: Path
+) -> None:
+    graph = make(4)
+    maps = {op.name for op in graph.operators if isinstance(op, Conv2d | MaxPool2d | Add)}
+    assert {choice.layer for choice in choose(graph).choices if choice.skips} == maps
+    assert_equal(HostModel(graph, tmp_path), sparse_windows(6, 3, graph.tensors["input"].shape))
+
+
+def test_layers_behind_one_that_cannot_skip_compute_everything(tmp_path: Path) -> None:
+    graph = branched_graph(4)
+    choices = {choice.layer: choice for choice in choose(graph).choices}
+    assert graph.operators[0].name in {name for name, choice in choices.items() if choice.skips}
+    last = next(op for op in reversed(graph.operators) if isinstance(op, AveragePool2d))
+    assert choices[last.name].reason == "computes everything: the layer before it does"
+    assert_equal(HostModel(graph, tmp_path), sparse_windows(6, 3, graph.tensors["input"].shape))
+
+
+def test_joined_channels_are_copied_and_what_is_active_is_passed_on(tmp_path: Path) -> None:
+    build = Builder(5, sparse_windows(1, 4, SHAPE), active=0.4)
+    stem = build.conv("input", 6, stride=2)
+    joined = build.concat(stem, build.conv(stem, 5), build.maxpool(stem, kernel=3, stride=1, padding=1))
+    graph = build.graph(build.linear(build.average(build.conv(joined, 7, kernel=1)), 3))
     choices = choose(graph).choices
-    assert choices[0].skips
-    assert not all(choice.skips for choice in choices)
-    assert_equal(model, sparse_windows(6, 3, graph.tensors["input"].shape))
+    assert [choice.skips for choice in choices] == [True, True, True, False, True, False, False]
+    assert "passes on which of their sites saw events" in choices[3].reason
+    assert_equal(HostModel(graph, tmp_path), sparse_windows(6, 3, SHAPE))
 
 
 def test_networks_whose_windows_are_full_compute_everything() -> None:

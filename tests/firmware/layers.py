@@ -44,6 +44,10 @@ class SparseConv(ctypes.Structure):
     _fields_ = [("layer", POINTER), ("background", SparseBackground), ("sites_in", POINTER), ("sites_out", POINTER)]
 
 
+class SparseAddition(ctypes.Structure):
+    _fields_ = [("layer", POINTER), ("background", SparseBackground), *((name, POINTER) for name in ("a", "b", "out"))]
+
+
 class NonzeroConv(ctypes.Structure):
     _fields_ = [("sites", SparseConv), ("weight", POINTER)]
 
@@ -157,10 +161,14 @@ class Caller:
         dense = self.convolution(operator)
         words = max(scratch_words(self.graph, operator), nonzero_words(self.graph, operator))
         dense.scratch = self._keep(np.zeros(words, np.uint32))
-        self._structures += [dense, active, marked]
-        classes, rows = self._keep(background.classes), self._keep(background.rows)
-        here = [ctypes.addressof(structure) for structure in (dense, active, marked)]
-        return SparseConv(here[0], SparseBackground(self.output.shape[0], classes, rows), here[1], here[2])
+        return self.skipping(dense, background, active, marked)
+
+    def skipping(self, dense: ctypes.Structure, background: Background, *sites: Sites) -> Any:
+        """What a kernel that skips takes in place of `dense`; `sites`: of one input or two, and of the output."""
+        self._structures += [dense, *sites]
+        empty = SparseBackground(self.output.shape[0], self._keep(background.classes), self._keep(background.rows))
+        layer, *places = (ctypes.addressof(structure) for structure in (dense, *sites))
+        return (SparseAddition if len(sites) == 3 else SparseConv)(layer, empty, *places)
 
     def nonzero(self, operator: Conv2d, background: Background, active: Sites, marked: Sites) -> NonzeroConv:
         """The same layer, skipping zeros inside active sites as well."""

@@ -1,0 +1,5 @@
+/* Sum of unsigned and signed 8-bit activations, at active sites only. */
+#define EV_KERNEL ev_sparse_add_u8s8
+#define EV_A uint8_t
+#define EV_B int8_t
+#include "ev_sparse_add_integer.h"
