@@ -29,7 +29,7 @@ class Follower:
 
     def __call__(self, job: JobRow) -> None:
         stages = self._store.stages(job.id)
-        self._validations(job.id, {stage.approach for stage in stages if stage.name == "quantise"})
+        self._validations(job, {stage.approach for stage in stages if stage.name == "quantise"})
         for stage in stages:
             key = (stage.name, stage.approach)
             if stage.state in ("done", "reused", "failed") and key not in self._ended:
@@ -41,12 +41,12 @@ class Follower:
         else:
             self._show(f"job {job.id} {job.state}")
 
-    def _validations(self, job_id: int, calibrated: set[str]) -> None:
-        for row in self._store.metrics(job_id, after=self._last_metric):
+    def _validations(self, job: JobRow, calibrated: set[str]) -> None:
+        for row in self._store.metrics(job.id, after=self._last_metric):
             self._last_metric = row.id
             approach, _, metric = row.name.partition("/")
             if metric == "validation_accuracy" and approach not in calibrated:
-                epoch = len(self._store.metrics(job_id, name=row.name))
+                epoch = _taken_over(job, approach) + len(self._store.metrics(job.id, name=row.name))
                 self._print(
                     f"{'train ' + approach:{_NAME_WIDTH - 1}} epoch {epoch}: validation {100 * row.value:.1f} %"
                 )
@@ -61,6 +61,12 @@ def follow(workspace: Workspace, job_id: int, console: Console) -> JobRow:
         return engine.wait(workspace, job_id, Follower(store, job_id, _plain(console), lambda text: None))
     with console.status("") as status:
         return engine.wait(workspace, job_id, Follower(store, job_id, _plain(console), _moving(status)))
+
+
+def _taken_over(job: JobRow, approach: str) -> int:
+    """How many epochs of another training an approach begins with: late training with quantisation does."""
+    quantize = job.settings.get("recipe", {}).get("quantize", {})
+    return int(quantize.get("from_epoch", 0)) if approach == "qat-int8" else 0
 
 
 def _plain(console: Console) -> Callable[[str], None]:

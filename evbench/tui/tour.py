@@ -31,7 +31,7 @@ _STEPS = (
     Step(
         "data",
         "Recordings",
-        "On the left lie recordings of an event camera; these six come with evbench. Each is read as you choose it: "
+        "On the left lie recordings of an event camera; these come with evbench. Each is read as you choose it: "
         "events over time, hot pixels, the share of either polarity. o opens files and folders of your own.",
     ),
     Step(

@@ -53,6 +53,15 @@ def test_what_a_resumed_job_did_before_is_not_told_again(store: Store) -> None:
     assert " ".join(told[0].split()) == "train qat-int8 epoch 2: validation 75.0 %"
 
 
+def test_epochs_of_late_quantisation_are_numbered_on_from_those_it_takes_over(store: Store) -> None:
+    job_id = store.add_job("run", "bars", {"recipe": {"quantize": {"from_epoch": 10}}})
+    told: list[str] = []
+    follower = Follower(store, job_id, told.append, told.append)
+    store.add_metrics(job_id, [(f"{name}/validation_accuracy", 20, 0.5, 1.0) for name in ("fp32-voxel", "qat-int8")])
+    follower(store.job(job_id))
+    assert [line.split()[3] for line in told[:2]] == ["1:", "11:"]
+
+
 @pytest.mark.usefixtures("fake_worker")
 def test_following_on_a_log_prints_plain_lines(store: Store) -> None:
     job_id = store.add_job("run", "fake", {"epochs": 2, "board": "virtual-h743"})
