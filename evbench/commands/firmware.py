@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
 
@@ -20,16 +20,28 @@ def build(model: ModelArgument = None, board: BoardOption = None, as_json: JsonO
 
 
 def export(
-    folder: Annotated[Path, typer.Option("--c", metavar="DIR", help="The folder for the C sources; new or empty.")],
+    folder: Annotated[
+        Path | None, typer.Option("--c", metavar="DIR", help="The folder for the C sources; new or empty.")
+    ] = None,
+    tflite: Annotated[Path | None, typer.Option("--tflite", metavar="FILE", help="A TensorFlow Lite file.")] = None,
     model: ModelArgument = None,
     board: BoardOption = None,
     as_json: JsonOption = False,
 ) -> None:
-    """Write a model as a folder of C that builds alone with CMake, for a Cortex-M7 or a workstation."""
+    """Write a model as a folder of C that builds alone with CMake, for a Cortex-M7 or a workstation, or as .tflite."""
     from evbench.jobs import actions, output
 
-    files = actions.export_model(model, actions.choose_board(board), folder)
-    if as_json:
-        output.print_json({"folder": str(folder), "files": [file.relative_to(folder).as_posix() for file in files]})
-    else:
-        print(f"{len(files)} files in {folder}: read README.md, or cmake -S {folder} -B build && cmake --build build")
+    if folder is None and tflite is None:
+        raise typer.BadParameter("say what to write: --c DIR, --tflite FILE, or both")
+    written: dict[str, Any] = {}
+    lines: list[str] = []
+    if folder is not None:
+        files = actions.export_model(model, actions.choose_board(board), folder)
+        written |= {"folder": str(folder), "files": [file.relative_to(folder).as_posix() for file in files]}
+        lines.append(
+            f"{len(files)} files in {folder}: read README.md, or cmake -S {folder} -B build && cmake --build build"
+        )
+    if tflite is not None:
+        written["tflite"] = actions.export_tflite(model, tflite)
+        lines.append(f"{tflite}: {written['tflite']['bytes']:,} bytes")
+    output.print_json(written) if as_json else print("\n".join(lines))

@@ -16,13 +16,16 @@ from evbench.jobs.store import JobRow, MetricWriter, Store
 from evbench.jobs.streaming import STREAMED, compare_streaming
 from evbench.profiles import BoardProfile, load_board
 from evbench.resources import resource
-from evbench.workspace import Workspace
+from evbench.workspace import Workspace, explained
 
 if TYPE_CHECKING:
     from evbench.boards.sensor import SensorWindow
     from evbench.boards.session import RunResult
 
 DEFAULT_BOARD = "virtual-h743"
+TFLITE_WINDOWS = 16
+"""How many windows say how far the logits of a TensorFlow Lite file must reach."""
+
 STEPS = ("build", "flash", "profile")
 
 
@@ -187,6 +190,25 @@ def export_model(model: Path | None, board: BoardProfile, folder: Path) -> list[
     from evbench.compile.export import export_c
 
     return export_c(open_model(model).graph, board, folder.expanduser())
+
+
+def export_tflite(model: Path | None, path: Path) -> dict[str, Any]:
+    """Write a model as a TensorFlow Lite file; returns its path, its bytes and the step of its 8-bit logits.
+
+    The logits reach half as far again as on windows at hand. Raises ModelError for a model that has no such file.
+    """
+    from evbench.graph.execute import execute
+    from evbench.graph.tflite import to_tflite
+
+    opened = open_model(model)
+    logits = execute(opened.graph, compared_inputs(opened, None, TFLITE_WINDOWS))[opened.graph.outputs[0]]
+    made = to_tflite(opened.graph, 1.5 * float(abs(logits).max()))
+    target = path.expanduser().absolute()
+    with explained(target.parent):
+        part = target.with_name(f"{target.name}.tmp")
+        part.write_bytes(made.content)
+        part.replace(target)
+    return {"path": str(target), "bytes": len(made.content), "logit_step": made.logit_scale}
 
 
 def report_of(store: Store, job_id: int | None = None) -> dict[str, Any]:

@@ -26,6 +26,19 @@ def test_export_writes_sources_and_refuses_a_folder_with_files_of_others(evbench
     assert (refused.code, "mine.c" in refused.err) == (6, True)
 
 
+def test_export_writes_a_tensorflow_lite_file(evbench: Evbench, tmp_path: Path) -> None:
+    done = evbench("export", "--tflite", tmp_path / "model.tflite", "--json").json["tflite"]
+    content = (tmp_path / "model.tflite").read_bytes()
+    assert content[4:8] == b"TFL3"
+    assert done["bytes"] == len(content)
+    assert done["logit_step"] > 0
+
+
+def test_export_says_what_it_can_write(evbench: Evbench) -> None:
+    done = evbench("export")
+    assert (done.code, "--tflite" in done.err) == (2, True)
+
+
 def test_a_quantised_onnx_file_is_profiled_on_random_inputs_and_gives_the_references_logits(
     evbench: Evbench, tmp_path: Path
 ) -> None:
