@@ -49,6 +49,7 @@ def test_only_the_kernels_that_are_needed_are_named(small_graph: IntegerGraph) -
         "ev_find_sites",
         "ev_spread_sites",
         "ev_fill_background",
+        "ev_copy_background",
     }
     assert generated.kernels == tuple(sorted(called | parts))
 
