@@ -50,7 +50,7 @@ fuzz: .venv/installed-dev
 
 .venv/installed-dev: pyproject.toml constraints.txt | .venv/bin/python
 	@echo "Installing evbench and its checks into .venv (a few minutes the first time)"
-	$(INSTALL) --editable '.[dev,dask,peer,ros,serve,tonic]'
+	$(INSTALL) --editable '.[dev,dask,peer,pixels,ros,serve,tonic]'
 	@touch $@ .venv/installed
 
 clean:

@@ -27,6 +27,7 @@ from evbench.tui.widgets.pane_bar import PaneBar
 if TYPE_CHECKING:
     from textual.command import Provider
     from textual.strip import Strip
+    from textual.widget import Widget
 
     from evbench.jobs.store import Store
     from evbench.tui.state.recordings import RecordingState
@@ -57,6 +58,9 @@ class Workbench(ThemedApp):
     BINDINGS = bindings("app")
     COMMANDS = App.COMMANDS | {_action_commands}
     COMMAND_PALETTE_DISPLAY = "^p"
+
+    pixels: type[Widget] | None = None
+    """What shows pixels on this terminal, if anything does."""
 
     jobs: reactive[JobsState] = reactive(JobsState(), init=False)
     recording: reactive[RecordingState | None] = reactive["RecordingState | None"](None, init=False)
@@ -224,4 +228,8 @@ class Workbench(ThemedApp):
 
 def run(workspace: Workspace, data: Path | None = None) -> None:
     """Open the workbench on a workspace; `data` is a recording or a folder of recordings to list. Returns on quit."""
-    Workbench(workspace, Path(os.path.abspath(data)) if data else None, preferences_file()).run()
+    from evbench.tui.pixels import image_widget
+
+    app = Workbench(workspace, Path(os.path.abspath(data)) if data else None, preferences_file())
+    app.pixels = image_widget()
+    app.run()

@@ -42,6 +42,8 @@ def picture(content: dict[str, Any], width: int, height: int) -> Text:
     names = place_labels(_labels(content, places), cells)
     costs = _costs(content, width) if content["observers"] else []
     room = height - 2 - _LEAST_CHART
+    if len(names) > room:
+        names.sort(key=lambda line: all(not label.startswith(_IN_USE) for _, _, label in line))
     shown_names = names[: max(room, 0)]
     shown_costs = costs if room - len(names) >= len(costs) + 1 else []
     chart = height - 2 - len(shown_names) - (len(shown_costs) + 1 if shown_costs else 0)

@@ -46,7 +46,7 @@ def picture(content: dict[str, Any], width: int, height: int) -> Text:
 def _legend(content: dict[str, Any]) -> Text:
     text = Text("step ", QUIET).append(f"{content['steps'][-1] + 1:,}", f"bold {TEXT}")
     text.append(f" of {content['total_steps']:,}  {content['windows']} windows  ", QUIET)
-    text.append("━ grid's end  ", KEY).append("━ rounded to zero below", CAUTION)
+    text.append("━ grid's end  ", KEY).append("━ zero below", CAUTION)
     return text
 
 

@@ -275,7 +275,13 @@ class QuantisePane(Pane):
         if row["bimodality"] is not None:
             title += f"  bimodality {row['bimodality']:.2f}"
         picture.border_title = title
-        picture.border_subtitle = "over training · t as it is" if self._over_training else "log scale · t over training"
+        picture.border_subtitle = (
+            "as it trains"
+            if model.in_training
+            else "over training · t as it is"
+            if self._over_training
+            else "log scale · t over training"
+        )
         self._show_alarms(model, name)
 
     @work(thread=True, exclusive=True, group="tensor", description="gather a tensor")
@@ -293,7 +299,7 @@ class QuantisePane(Pane):
 
     def _show_alarms(self, model: ModelTensors, tensor: str) -> None:
         """The chosen tensor's alarms in full, and which others have some."""
-        text = Text()
+        text = Text("told once the model is exported\n" if model.in_training else "", QUIET)
         for alarm in model.alarms:
             if alarm["tensor"] == tensor:
                 text.append("▲ ", f"bold {CAUTION}").append(f"{alarm['sentence']}. ", TEXT)

@@ -64,7 +64,7 @@ class VoxelsPane(Pane):
     def compose(self) -> ComposeResult:
         yield Static(Text(_TEACH), id="no-recording", classes="box")
         with Vertical(id="looking", classes="box"):
-            yield VoxelView(id="pictures")
+            yield VoxelView(pixels=self.workbench.pixels, id="pictures")
             yield Scrubber(id="scrubber")
             yield Static(id="window-line")
             yield FilterReport(id="filter-report")

@@ -1,20 +1,26 @@
-"""Draws one window in any representation as pictures: time bins and polarities side by side, or merged."""
+"""Draws one window in any representation as pictures: time bins and polarities side by side, or merged.
+
+They are half-blocks, and pixels at rest where the terminal has them: a playback would send it too much of those.
+"""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import NDArray
 from rich.segment import Segment
 from rich.style import Style
-from textual import events
+from textual import events, on, work
+from textual.app import ComposeResult
 from textual.filter import ANSIToTruecolor
 from textual.geometry import Region, Size
 from textual.message import Message
 from textual.reactive import reactive
 from textual.strip import Strip
 from textual.widget import Widget
+from textual.worker import get_current_worker
 
 from evbench.events.kinds import Kind
 from evbench.events.pictures import brightest, colours, resize
@@ -23,12 +29,15 @@ from evbench.tui.inks import OFF, ON, QUIET
 from evbench.tui.state.windows import WindowState
 from evbench.tui.tiles import VIEWS, Scene, Tile, View, arrange, scene
 
+if TYPE_CHECKING:
+    from PIL.Image import Image
+
 _LABELS = {"": QUIET, "ON": ON, "OFF": OFF}
 _EASE = 0.25
 
 
 class VoxelView(Widget):
-    """One window in half-blocks; `view` says what is drawn apart and what together."""
+    """One window; `view` says what is drawn apart and what together. `pixels`: the widget that shows pixels, if any."""
 
     view: reactive[View] = reactive[View]("apart")
 
@@ -39,8 +48,16 @@ class VoxelView(Widget):
             super().__init__()
             self.x, self.y, self.nearer = x, y, nearer
 
-    def __init__(self, view: View = "apart", *, id: str | None = None) -> None:
+    class PageDrawn(Message):
+        """Pixels of a window have been drawn."""
+
+        def __init__(self, page: Image, window: WindowState) -> None:
+            super().__init__()
+            self.page, self.window = page, window
+
+    def __init__(self, view: View = "apart", *, pixels: type[Widget] | None = None, id: str | None = None) -> None:
         super().__init__(id=id)
+        self._pixels = pixels
         self.set_reactive(VoxelView.view, view)
         self._window: WindowState | None = None
         self._following = False
@@ -49,10 +66,17 @@ class VoxelView(Widget):
         self._lines: list[Strip] = []
         self._tiles: Sequence[Tile] = ()
 
+    def compose(self) -> ComposeResult:
+        if self._pixels is not None:
+            image = self._pixels(id="pixels")
+            image.display = False
+            yield image
+
     def show(self, window: WindowState | None, *, following: bool = False) -> None:
         """Show a window; while one follows the other the brightness eases, so that none flickers."""
         self._window, self._drawn, self._following = window, None, following
         self.refresh()
+        self._refine()
 
     def next_view(self) -> View:
         """Change to the next of the views and return it."""
@@ -117,6 +141,40 @@ class VoxelView(Widget):
             segments += [Segment(" " * (column - at), ground), *drawn]
             at = column + width
         return Strip([*segments, Segment(" " * (self.size.width - at), ground)], self.size.width)
+
+    # --- pixels -------------------------------------------------------------------------------------------------------
+
+    def watch_view(self) -> None:
+        self._refine()
+
+    def on_resize(self) -> None:
+        self._refine()
+
+    def _refine(self) -> None:
+        """Have pixels drawn of a window at rest; until then, and while playing, half-blocks are to be seen."""
+        if self._pixels is None or not self.is_mounted:
+            return
+        self.query_one("#pixels").display = False
+        if self._window is not None and not self._following and self.size.area:
+            self.draw_page(self._window, self.view, (self.size.width, self.size.height))
+
+    @work(thread=True, exclusive=True, group="page", description="draw pixels")
+    def draw_page(self, window: WindowState, view: View, cells: tuple[int, int]) -> None:
+        from evbench.tui.pixels import cell_pixels, page
+
+        pictures = scene(view, window.look.kind, window.images, window.look.length)
+        image_h, image_w = window.images.shape[2:]
+        tiles = arrange(view, len(pictures.labels), cells, (image_h, image_w))
+        drawn = page(window.look.kind, pictures, tiles, cells, cell_pixels())
+        if not get_current_worker().is_cancelled:
+            self.post_message(self.PageDrawn(drawn, window))
+
+    @on(PageDrawn)
+    def _show_page(self, message: PageDrawn) -> None:
+        if message.window is self._window and not self._following:
+            image: Any = self.query_one("#pixels")
+            image.image = message.page
+            image.display = True
 
     # --- the mouse ----------------------------------------------------------------------------------------------------
 
