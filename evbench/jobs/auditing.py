@@ -55,11 +55,15 @@ def _layers(subject: str | None) -> tuple[str, list[Layer], str]:
 
 
 def _traced(recipe: Recipe) -> list[Layer]:
-    """The layers of a recipe's network."""
+    """The layers of a recipe's network; with precisions of their own they are those of the quantised network."""
     from evbench.networks.registry import create
     from evbench.quantize.survey import survey
+    from evbench.training.untrained import untrained_graph
 
     channels = 2 * recipe.representation.bins
+    if recipe.quantize.layers:
+        shape = (channels, *recipe.representation.size)
+        return layers_of(untrained_graph(recipe.network.name, shape, UNTRAINED_CLASSES, layers=recipe.quantize.layers))
     network = create(recipe.network.name, channels, UNTRAINED_CLASSES, recipe.representation.size)
     return survey(network, (channels, *recipe.representation.size))
 

@@ -7,7 +7,7 @@ independent. Accuracy itself is measured afterwards, on the networks that the st
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 from math import inf, isfinite, sqrt
 from typing import Any
@@ -76,23 +76,38 @@ class Point:
     error: float
 
 
-def walk(
-    graph: IntegerGraph,
-    skipping: frozenset[str],
-    costs: Costs,
-    errors: ErrorModel,
-    without: Sequence[Precision] = (),
-) -> list[Point]:
+@dataclass(frozen=True, slots=True, eq=False)
+class Expectation:
+    """What the models expect of hybrids of an 8-bit network, whose layers `skipping` skip what saw no event."""
+
+    graph: IntegerGraph
+    skipping: frozenset[str]
+    costs: Costs
+    errors: ErrorModel
+
+    def point(self, assignment: dict[str, Precision]) -> Point:
+        """The network with these precisions."""
+        composition = compose(self.graph, assignment, self.skipping)
+        return Point(assignment, self.costs.cycles(composition), self.errors.error(assignment, composition))
+
+
+def simpler(expected: Expectation, point: Point, tried: Collection[str] = ()) -> list[tuple[str, Point]]:
+    """The faster networks in which one layer, which is named and not among `tried`, is int8 again; fastest first."""
+    found = [
+        (layer, expected.point({name: wanted for name, wanted in point.assignment.items() if name != layer}))
+        for layer in point.assignment
+        if layer not in tried
+    ]
+    return sorted((each for each in found if each[1].cycles < point.cycles), key=lambda each: each[1].cycles)
+
+
+def walk(expected: Expectation, without: Sequence[Precision] = ()) -> list[Point]:
     """Networks from all int8 on, each more exact than the one before; `without` leaves precisions out.
 
     Every step changes the precision of one layer, or of one and all that read it: the change that takes most from the
     squared error for each cycle it adds. Ends when nothing takes away a thousandth.
     """
-
-    def point(assignment: dict[str, Precision]) -> Point:
-        composition = compose(graph, assignment, skipping)
-        return Point(assignment, costs.cycles(composition), errors.error(assignment, composition))
-
+    graph, point = expected.graph, expected.point
     readers: dict[str, list[str]] = {op.name: [] for op in graph.operators}
     makers = {op.output: op.name for op in graph.operators}
     for operator in graph.operators:

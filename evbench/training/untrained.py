@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+
 import numpy as np
 
 from evbench.graph.activity import with_activity
 from evbench.graph.model import IntegerGraph
 from evbench.networks.registry import create
-from evbench.profiles import QuantizeSettings
+from evbench.profiles import Precision, QuantizeSettings
 from evbench.quantize.lower import lower
 from evbench.quantize.program import convert, prepare
 from evbench.training.torch_setup import torch
@@ -15,11 +17,17 @@ from evbench.training.torch_setup import torch
 _BATCH = 8
 
 
-def untrained_graph(network: str, shape: tuple[int, int, int], classes: int, seed: int = 0) -> IntegerGraph:
+def untrained_graph(
+    network: str,
+    shape: tuple[int, int, int],
+    classes: int,
+    seed: int = 0,
+    layers: Mapping[str, Precision] | None = None,
+) -> IntegerGraph:
     """The integer graph of a network by registered name or `package.module:Class`, for inputs uint8 `shape` (C, H, W).
 
-    Weights are the first ones of `seed`; batch norm and activation ranges are those of uniformly random inputs.
-    Raises ModelError when the network cannot be made or quantised.
+    `layers` have another precision than int8. Weights are the first ones of `seed`; batch norm and activation ranges
+    are those of uniformly random inputs. Raises ModelError when the network cannot be made or quantised.
     """
     torch.manual_seed(seed)
     module = create(network, shape[0], classes, (shape[1], shape[2]))
@@ -30,5 +38,5 @@ def untrained_graph(network: str, shape: tuple[int, int, int], classes: int, see
             layer.momentum = None  # the statistics of the one batch, not a tenth of them
     with torch.no_grad():
         module.train()(batch)
-    program = prepare(module, shape, QuantizeSettings()).calibrate([batch])
+    program = prepare(module, shape, QuantizeSettings(layers=dict(layers or {}))).calibrate([batch])
     return with_activity(lower(convert(program), network, {"bins": "0"}), inputs)

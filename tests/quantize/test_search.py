@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from evbench.graph.hybrid import Change, choices, compose
-from evbench.quantize.search import Costs, ErrorModel, walk
+from evbench.quantize.search import Costs, ErrorModel, Expectation, simpler, walk
 from tests.graph.networks import branched_graph, random_graph, residual_graph
 
 GRAPH = random_graph(1, size=(32, 32), bins=2, width=4)
@@ -75,7 +75,7 @@ def test_the_first_step_takes_away_the_error_that_matters_for_the_fewest_cycles(
     parts = [entry for entry in PARTS if entry["layer"] != LAYERS[2]]
     parts += [part(LAYERS[2], "weights", 0.01), part(LAYERS[2], "activations", 0.5)]
     costs = costs_of({"int8": 100.0, "int8 dense": 100.0, "int16": 150.0, "fp32": 100_000.0})
-    path = walk(GRAPH, frozenset(), costs, ErrorModel(parts))
+    path = walk(Expectation(GRAPH, frozenset(), costs, ErrorModel(parts)))
     assert path[0].assignment == {}
     assert path[1].assignment == {LAYERS[2]: "int16"}
     assert path[1].error < 0.2 * path[0].error
@@ -85,6 +85,16 @@ def test_the_first_step_takes_away_the_error_that_matters_for_the_fewest_cycles(
 
 def test_a_precision_that_does_not_fit_is_never_proposed() -> None:
     costs = costs_of({"int8": 100.0, "int16": 150.0})
-    path = walk(GRAPH, frozenset(), costs, ErrorModel(PARTS))
+    path = walk(Expectation(GRAPH, frozenset(), costs, ErrorModel(PARTS)))
     assert {precision for point in path for precision in point.assignment.values()} == {"int16"}
-    assert walk(GRAPH, frozenset(), costs, ErrorModel(PARTS), without=("int16", "fp32"))[1:] == []
+    assert walk(Expectation(GRAPH, frozenset(), costs, ErrorModel(PARTS)), without=("int16", "fp32"))[1:] == []
+
+
+def test_layers_go_back_to_int8_where_that_is_faster_the_one_that_saves_most_first() -> None:
+    costs = costs_of({"int8": 100.0, "int8 dense": 100.0, "int16": 150.0, "fp32": 100_000.0})
+    expected = Expectation(GRAPH, frozenset(), costs, ErrorModel(PARTS))
+    point = expected.point({LAYERS[1]: "int16", LAYERS[4]: "fp32"})
+    found = simpler(expected, point)
+    assert [layer for layer, _ in found] == [LAYERS[4], LAYERS[1]]
+    assert found[0][1].assignment == {LAYERS[1]: "int16"}
+    assert [layer for layer, _ in simpler(expected, point, tried={LAYERS[4]})] == [LAYERS[1]]

@@ -45,8 +45,7 @@ def run(context: Context, folder: Path, about: Mapping[str, Any], board: BoardPr
     `budget`: how many points of accuracy on validation windows the network may lose beside the float one.
     """
     searching = _Search(context, folder, board)
-    path = searching.walk()
-    points = searching.measured(path, budget)
+    points = searching.measured(budget)
     inside = [point for point in points if point["drop_points"] <= budget]
     wanted = inside or [min(points, key=lambda point: (point["drop_points"], point["predicted_cycles"]))]
     chosen, verified = searching.verify(sorted(wanted, key=lambda point: point["predicted_cycles"]))
@@ -121,25 +120,37 @@ class _Search:
         self.reference = self.hybrids.float_logits(self.validation)
         self.float_cost = asdict(cost_of(self.reference, self.reference, self.validation.labels))
 
-    def walk(self) -> list[Point]:
-        """Measures layers in every precision; the networks of the search, from all int8 on."""
-        from evbench.quantize.search import ErrorModel, walk
+    def measured(self, budget: float) -> list[dict[str, Any]]:
+        """Networks with their accuracy, fastest first.
 
-        costs = self._costs()
+        Some spread over the walk from all int8 to the most exact, those around where it meets the budget, and from
+        there those with one layer after the other back at int8, as long as the budget allows.
+        """
+        from evbench.quantize.search import ErrorModel, Expectation, simpler, walk
+
+        errors = ErrorModel(self.sensitivity["parts"])
+        expected = Expectation(self.graph, self.skipping, self._costs(), errors)
         without: list[Precision] = [precision for precision in ("int16", "fp32") if precision in self.left_out]
-        return walk(self.graph, self.skipping, costs, ErrorModel(self.sensitivity["parts"]), without)
-
-    def measured(self, path: Sequence[Point], budget: float) -> list[dict[str, Any]]:
-        """Points of the path with their accuracy: some spread over it, and those around where the budget is met."""
+        path = walk(expected, without)
         places = np.unique(np.linspace(0, len(path) - 1, min(_POINTS, len(path))).round().astype(int)).tolist()
-        found = {place: self._point(path[place], len(path)) for place in places}
+        found = {place: self._point(path[place]) for place in places}
         while True:
             inside = [place for place in sorted(found) if found[place]["drop_points"] <= budget]
             before = max((place for place in found if inside and place < inside[0]), default=None)
             if before is None or inside[0] - before == 1:
-                return [found[place] for place in sorted(found)]
+                break
             place = (before + inside[0]) // 2
-            found[place] = self._point(path[place], len(path))
+            found[place] = self._point(path[place])
+        points = list(found.values())
+        here = min((path[place] for place in inside), key=lambda point: point.cycles, default=None)
+        tried: set[str] = set()
+        while here is not None and (candidates := simpler(expected, here, tried)):
+            layer, candidate = candidates[0]
+            tried.add(layer)
+            points.append(self._point(candidate))
+            if points[-1]["drop_points"] <= budget:
+                here = candidate
+        return sorted(points, key=lambda point: (point["predicted_cycles"], point["drop_points"]))
 
     def verify(self, candidates: Sequence[Mapping[str, Any]]) -> tuple[Mapping[str, Any], dict[str, Any]]:
         """Builds, profiles and compares the first candidate that fits the board, on the test split."""
@@ -154,7 +165,7 @@ class _Search:
             remedy="Take a larger board or a wider --accuracy-drop",
         )
 
-    def _point(self, point: Point, total: int) -> dict[str, Any]:
+    def _point(self, point: Point) -> dict[str, Any]:
         from evbench.training.sensitivity import cost_of
 
         key = json.dumps(point.assignment, sort_keys=True)
@@ -164,7 +175,7 @@ class _Search:
         cost = self.journal.known[key]
         drop = 100 * (self.float_cost["accuracy"] - cost["accuracy"])
         done = sum(key.startswith("{") for key in self.journal.known)
-        self.context.progress(0.3 + 0.6 * min(done / min(total, _POINTS), 1), f"{done} networks tried")
+        self.context.progress(0.3 + 0.6 * min(done / (2 * _POINTS), 1), f"{done} networks tried")
         return {
             "layers": point.assignment,
             "predicted_cycles": round(point.cycles),
