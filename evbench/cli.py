@@ -306,23 +306,14 @@ def doctor(as_json: JsonOption = False) -> None:
         raise typer.Exit(1)
 
 
-@app.command()
-def serve(
+@app.command("serve")
+def serve_workbench(
     port: Annotated[int, typer.Option("--port", min=1, max=65535, help="The port on this machine.")] = 8000,
 ) -> None:
     """Show the workbench in a browser on this machine; the extra `serve` installs what it needs."""
-    try:
-        from textual_serve.server import Server
-    except ImportError:
-        raise EvbenchError(
-            "The workbench cannot be served: textual-serve is not installed",
-            where="Python package textual-serve",
-            remedy="pip install 'evbench[serve]'",
-        ) from None
-    import shlex
+    from evbench.tui.serving import serve
 
-    command = [sys.executable, "-m", "evbench.cli", "--workspace", str(open_workspace().root)]
-    Server(shlex.join(command), host="127.0.0.1", port=port, title="evbench").serve()
+    serve(open_workspace(), port)
 
 
 def main() -> None:
