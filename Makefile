@@ -2,7 +2,7 @@
 # make test   sets everything up and runs every check
 # make bench  measures speed, as ratios against a reference in the same run
 # make fuzz   damages recordings of every kind, a minute each
-# make pictures  draws the README's pictures of one window in every representation
+# make pictures  draws the README's pictures: every pane on the demo's run, and one window in every representation
 
 PYTHON ?= python3
 BIN := .venv/bin
@@ -35,6 +35,9 @@ pictures: .venv/installed
 	  $(BIN)/evbench voxel assets/recordings/bar-clockwise.dat --window 16 --as $$kind --filter hot-pixels \
 	    --png assets/pictures/$$kind.png; \
 	done
+	$(BIN)/evbench demo
+	$(BIN)/evbench profile
+	$(BIN)/python -m evbench.tui.gallery assets/pictures
 
 fuzz: .venv/installed-dev
 	$(INSTALL) --editable '.[dev,ros,fuzz]'

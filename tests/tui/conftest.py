@@ -4,26 +4,16 @@ from __future__ import annotations
 
 import math
 from pathlib import Path
-from typing import Any, cast
+from typing import Any
 
 import pytest
 from tui_helpers import circle
 
 from evbench.events.writers import write_recording
 from evbench.jobs.store import Store
-from evbench.tui.actions import Home, PaneEntry
-from evbench.tui.widgets import pane_bar
 from evbench.workspace import Workspace, open_workspace
 
 STARTED = 1_700_000_000.0
-
-
-@pytest.fixture(autouse=True)
-def all_panes_on_the_bar(monkeypatch: pytest.MonkeyPatch) -> None:
-    """The bar names all seven panes, whichever of them exist, so that pictures stay as they are when one is added."""
-    titles = ("Data", "Voxels", "Train", "Quantise", "Device", "Jobs", "Report")
-    entries = tuple(PaneEntry(cast(Home, name.lower()), str(key), name, "") for key, name in enumerate(titles, 1))
-    monkeypatch.setattr(pane_bar, "PANES", entries)
 
 
 @pytest.fixture
