@@ -9,7 +9,7 @@ import shutil
 import subprocess
 import sys
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
@@ -81,11 +81,14 @@ class Tmux:
         """Its text; numbers stand in columns, with as many blanks as that takes."""
         return re.sub(" +", " ", self._run("capture-pane", "-p"))
 
-    def wait_for(self, words: str) -> None:
+    def wait_until(self, reached: Callable[[str], bool], what: str = "it") -> None:
         deadline = time.monotonic() + PATIENCE_S
-        while words not in (seen := self.screen()):
-            assert time.monotonic() < deadline, f"never saw {words!r}:\n{seen}"
+        while not reached(seen := self.screen()):
+            assert time.monotonic() < deadline, f"never saw {what}:\n{seen}"
             time.sleep(0.05)
+
+    def wait_for(self, words: str) -> None:
+        self.wait_until(lambda seen: words in seen, words)
 
     def close(self) -> None:
         subprocess.run([*self._command, "kill-server"], capture_output=True)
@@ -106,6 +109,8 @@ def test_every_key_of_the_walk_through_shows_what_it_should_in_a_terminal(termin
     terminal.type("PS1='$ '", "Enter")
     terminal.type("evbench", "Enter")
     terminal.wait_for("First time here?")
+    terminal.type("Escape")
+    terminal.wait_until(lambda seen: "First time here?" not in seen)
     for key, words in typed:
         terminal.type(TMUX_KEYS.get(key, key))
         terminal.wait_for(words)

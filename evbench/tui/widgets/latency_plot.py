@@ -4,14 +4,17 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from textual.color import Color
 from textual_plotext import PlotextPlot
 
-from evbench.tui.widgets.loss_plot import HUES, nice_ticks
+from evbench.tui import inks
+from evbench.tui.widgets.loss_plot import nice_ticks
 
 if TYPE_CHECKING:
     from evbench.jobs.live import Live
 
-_AXES = (138, 147, 166)
+_AXES = Color.parse(inks.QUIET).rgb
+_POINTS = Color.parse(inks.KEY).rgb
 
 
 class LatencyPlot(PlotextPlot):
@@ -47,7 +50,7 @@ class LatencyPlot(PlotextPlot):
         if self._points:
             rates = [events / self._window_ms for events, _ in self._points]
             times = [milliseconds for _, milliseconds in self._points]
-            plot.scatter(rates, times, color=HUES[0], marker="dot")
+            plot.scatter(rates, times, color=_POINTS, marker="dot")
             # From zero on, so that heights compare.
             right, top = max(rates) * 1.05 or 1.0, max(times) * 1.1
             plot.xlim(0, right)

@@ -6,13 +6,15 @@ import math
 from collections.abc import Sequence
 
 from rich.text import Text
+from textual.color import Color
 from textual.content import Content
 from textual_plotext import PlotextPlot
 
+from evbench.tui import inks
+from evbench.tui.approach_inks import approach_ink
 from evbench.tui.state.job import Curve, smooth
 
-HUES: tuple[tuple[int, int, int], ...] = ((255, 176, 0), (100, 143, 255), (255, 92, 138), (79, 192, 141))
-_AXES = (138, 147, 166)
+_AXES = Color.parse(inks.QUIET).rgb
 
 
 def nice_ticks(low: float, high: float, wanted: int) -> list[float]:
@@ -40,8 +42,8 @@ class LossPlot(PlotextPlot):
         """Draw these curves in place of the ones before."""
         self._curves = tuple(curve for curve in curves if len(curve.values))
         title = Text(metric.replace("_", " ") or "no metrics yet; training writes them")
-        for curve, hue in zip(self._curves, HUES * len(self._curves), strict=False):
-            title.append("  ━━ ", f"rgb{hue}".replace(" ", ""))
+        for curve in self._curves:
+            title.append("  ━━ ", approach_ink(curve.approach))
             title.append(curve.approach, "not bold")
         self.border_title = Content.from_rich_text(title)
         self.border_subtitle = ""
@@ -64,8 +66,9 @@ class LossPlot(PlotextPlot):
         plot.xaxes(True, False)
         plot.yaxes(True, False)
         drawn = [(smooth(curve.steps), smooth(curve.values)) for curve in self._curves]
-        for (steps, values), hue in zip(drawn, HUES * len(drawn), strict=False):
+        for curve, (steps, values) in zip(self._curves, drawn, strict=True):
             draw = plot.scatter if len(values) == 1 else plot.plot
+            hue = Color.parse(approach_ink(curve.approach)).rgb
             draw(steps.tolist(), values.tolist(), color=hue, marker="braille")
         low = min(float(values.min()) for _, values in drawn)
         high = max(float(values.max()) for _, values in drawn)
