@@ -8,6 +8,7 @@ from textual.widgets import DataTable, Input, OptionList
 from tui_helpers import press, settle, text_of, until
 
 from evbench.jobs import engine
+from evbench.jobs.leases import try_lease
 from evbench.jobs.store import Store
 from evbench.tui.app import Workbench
 from evbench.tui.dialogs import RunDialog
@@ -208,3 +209,11 @@ def test_ticks_are_round_numbers_within_the_range() -> None:
     assert nice_ticks(0.13, 1.61, 3) == [0.5, 1.0, 1.5]
     assert len(nice_ticks(0.31, 0.32, 1)) >= 2
     assert nice_ticks(5.0, 5.0, 4) == [5.0]
+
+
+async def test_the_queue_says_who_holds_which_board(workspace: Workspace, store: Store, jobs: list[int]) -> None:
+    app = Workbench(workspace)
+    async with app.run_test(size=(120, 40)) as pilot:
+        await press(pilot, "6")
+        assert try_lease(store, "nucleo-h743zi2", jobs[2]) is not None
+        await until(pilot, lambda: f"nucleo-h743zi2 is held by job {jobs[2]}" in text_of(app, "#queue"))

@@ -29,12 +29,13 @@ Compare = Callable[..., bool]
 
 
 @pytest.fixture(autouse=True)
-def bundled(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+def bundled(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Path:
     """What evbench brings along may change; the pictures need not."""
     folder = tmp_path / "bundled"
     folder.mkdir()
     (folder / "bar-left.dat").write_bytes(b"")
     monkeypatch.setattr(data_pane, "resource", lambda *parts: folder)
+    return folder
 
 
 @pytest.fixture(autouse=True)
@@ -96,6 +97,18 @@ def test_the_filters_of_a_recording(snap_compare: Compare, workspace: Workspace,
     assert snap_compare(Workbench(workspace, data), terminal_size=(80, 24), run_before=ready)
 
 
+@sizes
+def test_data_without_recordings(
+    snap_compare: Compare, workspace: Workspace, bundled: Path, size: tuple[int, int]
+) -> None:
+    (bundled / "bar-left.dat").unlink()
+
+    async def ready(pilot: Pilot[Any]) -> None:
+        await until(pilot, lambda: "no recordings here" in text_of(pilot.app, "*"))
+
+    assert snap_compare(Workbench(workspace), terminal_size=size, run_before=ready)
+
+
 def test_data_with_a_broken_file(snap_compare: Compare, workspace: Workspace, data: Path) -> None:
     (data / "train" / "noise.dat").rename(data / "a.dat")
     ready = shows("#summary", "cannot be read", "down", "down", "down")
@@ -146,9 +159,10 @@ def test_jobs_with_a_run_under_way(snap_compare: Compare, workspace: Workspace, 
     assert snap_compare(Workbench(workspace), terminal_size=size, run_before=ready)
 
 
-def test_jobs_with_an_empty_queue(snap_compare: Compare, workspace: Workspace) -> None:
+@sizes
+def test_jobs_with_an_empty_queue(snap_compare: Compare, workspace: Workspace, size: tuple[int, int]) -> None:
     ready = shows("#no-jobs", "No job", "6")
-    assert snap_compare(Workbench(workspace), terminal_size=(80, 24), run_before=ready)
+    assert snap_compare(Workbench(workspace), terminal_size=size, run_before=ready)
 
 
 def test_the_help_of_a_pane(snap_compare: Compare, workspace: Workspace) -> None:

@@ -7,8 +7,9 @@ from pathlib import Path
 import pytest
 from textual.binding import Binding
 from textual.widgets import ContentSwitcher
-from tui_helpers import press, settle, text_of
+from tui_helpers import press, settle, text_of, until
 
+from evbench.jobs import engine
 from evbench.tui.actions import PANES, PaneEntry, actions_of, all_actions
 from evbench.tui.app import Workbench
 from evbench.tui.dialogs import HelpDialog
@@ -29,6 +30,7 @@ def test_torch_stays_out_after_every_pane_has_been_shown(workspace: Workspace, t
     code = """
 import asyncio, sys
 from pathlib import Path
+from evbench.jobs import engine
 from evbench.tui.actions import PANES
 from evbench.tui.app import Workbench
 from evbench.workspace import open_workspace
@@ -86,6 +88,21 @@ async def test_the_palette_finds_an_action_and_does_it_on_its_pane(workspace: Wo
         await pilot.press(*"jobs: run", "enter")
         await settle(pilot)
         assert app.query_one(ContentSwitcher).current == "jobs"
+
+
+@pytest.mark.parametrize("pane", PANES, ids=lambda pane: pane.id)
+async def test_f5_flashes_and_profiles_from_any_pane(
+    workspace: Workspace, pane: PaneEntry, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    started: list[int] = []
+    monkeypatch.setattr(engine, "start", lambda workspace, job_id: started.append(job_id))
+    app = Workbench(workspace)
+    async with app.run_test() as pilot:
+        await settle(pilot)
+        await press(pilot, pane.key, "f5")
+        await until(pilot, lambda: len(started) == 1)
+        assert app.pane.id == "device"
+        assert app.store.job(started[0]).kind == "profile"
 
 
 async def test_the_palette_lists_every_action_with_its_key_and_sentence(workspace: Workspace) -> None:

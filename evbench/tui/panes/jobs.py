@@ -96,6 +96,9 @@ class JobsPane(SteeringPane):
         for part in ("#queue", "#middle", "#log"):
             self.query_one(part).display = bool(jobs)
         self.query_one("#no-jobs").display = not jobs and self._jobs.read
+        held = " · ".join(self._jobs.held)
+        if table.border_subtitle != held:
+            table.border_subtitle = held
         keys = [str(job.id) for job in jobs]
         self._set_columns(table)
         if keys != [key.value for key in table.rows]:

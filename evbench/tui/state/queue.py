@@ -43,11 +43,12 @@ class JobEntry:
 
 @dataclass(frozen=True, slots=True)
 class JobsState:
-    """All jobs, newest first; `problem` says why they could not be read."""
+    """All jobs, newest first; `held` says who uses which board, `problem` why they could not be read."""
 
     jobs: tuple[JobEntry, ...] = ()
     problem: str = ""
     read: bool = False
+    held: tuple[str, ...] = ()
 
     def headlines(self, root: Path) -> tuple[str, ...]:
         """The workspace and what is running in it, in full and ever shorter."""
@@ -70,11 +71,13 @@ class JobsState:
 
 def read_jobs(store: Store) -> JobsState:
     """The newest jobs. Jobs whose process has died are marked interrupted on the way."""
-    from evbench.jobs import engine
+    from evbench.jobs import engine, leases
 
     rows = engine.recover(store)[:_LISTED]
     return JobsState(
-        tuple(_entry(row, () if row.state == "done" else tuple(store.stages(row.id))) for row in rows), read=True
+        tuple(_entry(row, () if row.state == "done" else tuple(store.stages(row.id))) for row in rows),
+        read=True,
+        held=tuple(f"{lease.board} is held by {lease.who}" for lease in leases.held_boards(store)),
     )
 
 
