@@ -66,7 +66,7 @@ def recipe_settings() -> tuple[Setting, ...]:
 def table_sentence(table: str) -> str:
     """What a table of a recipe is about, in a sentence or two."""
     model = Recipe.model_fields[table].annotation
-    return " ".join((inspect.getdoc(model) or "").split())
+    return " ".join((inspect.getdoc(model) or "").partition("\n\n")[0].split())
 
 
 def written(recipe: Recipe) -> dict[str, str]:
@@ -163,8 +163,11 @@ def _toml(value: Any, field: FieldInfo) -> str:
     if quantity is not None:
         return json.dumps(quantity.write(value))
     if isinstance(value, BaseModel):
-        inside = [(name, getattr(value, name), below) for name, below in type(value).model_fields.items()]
-        return "{ " + ", ".join(f"{name} = {_toml(item, below)}" for name, item, below in inside) + " }"
+        fields = type(value).model_fields.items()
+        return "{ " + ", ".join(f"{name} = {_toml(getattr(value, name), below)}" for name, below in fields) + " }"
+    if isinstance(value, dict):
+        inside = ", ".join(f"{json.dumps(name)} = {json.dumps(item)}" for name, item in value.items())
+        return f"{{ {inside} }}" if inside else "{}"
     if isinstance(value, tuple):
         return f"[{', '.join(_toml(item, field) for item in value)}]"
     return json.dumps(value)
@@ -187,6 +190,8 @@ def _hint(field: FieldInfo) -> str:
         return f"{_NUMBERS[kind]}{limits}{optional}"
     if kind is str:
         return f"text{optional}"
+    if typing.get_origin(kind) is dict:
+        return f'{{ "blocks.0" = "…" }}, each one of {", ".join(map(str, _literals(typing.get_args(kind)[1])))}'
     return _list_hint(kind)
 
 
@@ -210,6 +215,8 @@ def _limits(metadata: list[Any]) -> str:
 
 def _literals(kind: Any) -> tuple[Any, ...]:
     kind = _without_none(kind)
+    if kind is bool:
+        return ("true", "false")
     return typing.get_args(kind) if typing.get_origin(kind) is Literal else ()
 
 

@@ -21,7 +21,9 @@ from evbench.recipe_form import (
 @pytest.mark.parametrize("recipe", list_recipes(), ids=lambda recipe: recipe.id)
 def test_what_is_written_of_a_recipe_says_the_same(recipe: Recipe) -> None:
     filters = '[{ name = "background-activity", keep_within = "30 ms" }, { name = "downsample", size = [64, 64] }]'
-    changed = load_recipe(recipe.id, {"representation.filters": filters, "dataset.seconds": "2.5"})
+    layers = '{ "stem.0" = "int16", blocks = "int8" }'
+    changes = {"representation.filters": filters, "dataset.seconds": "2.5", "quantize.layers": layers}
+    changed = load_recipe(recipe.id, changes | {"quantize.per_channel_head": "true"})
     for each in (recipe, changed):
         read = Recipe.model_validate({**tomllib.loads(recipe_toml(each, "A comment.")), "id": each.id})
         assert read == each
@@ -44,6 +46,8 @@ def test_every_setting_says_what_may_stand_there() -> None:
     assert hints["budget.flash"].startswith("a size in B, kB")
     assert hints["quantize.method"] == "qat | ptq"
     assert hints["train.augment"] == "a list of shift, flip, reverse, affine"
+    assert hints["quantize.per_channel_head"] == "true | false"
+    assert hints["quantize.layers"].startswith('{ "blocks.0" = "…" }, each one of ')
     assert all(hints.values())
     choices = {setting.key: setting.choices for setting in recipe_settings()}
     assert choices["quantize.method"] == ("qat", "ptq")

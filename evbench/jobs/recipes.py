@@ -149,3 +149,18 @@ def _look(path: Path, origin: Origin) -> KnownRecipe:
         return KnownRecipe(path.stem, path, origin, load_recipe(path))
     except EvbenchError as error:
         return KnownRecipe(path.stem, path, origin, None, f"{error.what}, {error.where}")
+
+
+def own_copy(workspace: Workspace, known: KnownRecipe) -> Path:
+    """The file to edit: the recipe's own, or a copy of a bundled one under a free name of the workspace."""
+    if known.origin != "bundled":
+        return known.path
+    return save_text(workspace, free_name(workspace, known.name), known.path.read_text(encoding="utf-8"))
+
+
+def discard_unchanged(path: Path, known: KnownRecipe) -> bool:
+    """Delete a copy that `own_copy` made where nothing was changed in it; returns whether it was deleted."""
+    if path == known.path or path.read_bytes() != known.path.read_bytes():
+        return False
+    path.unlink()
+    return True

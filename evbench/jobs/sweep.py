@@ -47,6 +47,12 @@ def parse_sweep(text: str) -> Sweep:
     return Sweep(key.strip(), tuple(dict.fromkeys(values)))
 
 
+def check_sweep(recipe: str | Path, sweep: Sweep, overrides: Mapping[str, str] | None = None) -> None:
+    """Raise ProfileError where the recipe, or one of the values, cannot be used."""
+    for value in sweep.values:
+        load_recipe(recipe, {**(overrides or {}), sweep.key: value})
+
+
 def start_sweep(
     workspace: Workspace,
     recipe: str | Path,
@@ -62,8 +68,7 @@ def start_sweep(
     `engine.submit_run` and, with the address of a dask `scheduler`, as `engine.start`.
     """
     variants = [{**(overrides or {}), sweep.key: value} for value in sweep.values]
-    for settings in variants:
-        load_recipe(recipe, settings)
+    check_sweep(recipe, sweep, overrides)
     jobs: list[int] = []
     for settings, value in zip(variants, sweep.values, strict=True):
         name = f"{sweep.key.rpartition('.')[2]} {value}"

@@ -11,6 +11,7 @@ from textual.message import Message
 
 if TYPE_CHECKING:
     from evbench.jobs.live import Live, LivePlayer
+    from evbench.jobs.recipes import KnownRecipe
     from evbench.tui.actions import Home
     from evbench.tui.dialogs import Choice
     from evbench.tui.state.job import JobDetail
@@ -150,6 +151,13 @@ class RunOffered(Message):
 
     recipes: tuple[Choice, ...]
     boards: tuple[Choice, ...]
+
+
+@dataclass
+class RecipesRead(Latest):
+    """The recipes of the workspace, of the folder and of evbench have been read."""
+
+    recipes: tuple[KnownRecipe, ...]
 
 
 @dataclass

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Mapping
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from rich.text import Text
 from textual import on, work
@@ -16,7 +16,7 @@ from textual.worker import get_current_worker
 from evbench.tui import inks
 from evbench.tui.actions import bindings
 from evbench.tui.dialogs import Choice, ChoiceDialog
-from evbench.tui.messages import TrainingRead
+from evbench.tui.messages import Submitted, TrainingRead
 from evbench.tui.panes.base import TROUBLE
 from evbench.tui.panes.steering import SteeringPane
 from evbench.tui.state.queue import JobEntry, JobsState
@@ -27,6 +27,9 @@ from evbench.tui.widgets.scale_list import ScaleList
 from evbench.tui.widgets.stage_list import STATE_STYLES
 from evbench.tui.widgets.training_plot import TrainingPlot
 from evbench.tui.widgets.training_table import TrainingTable
+
+if TYPE_CHECKING:
+    from evbench.tui.recipes.sweep_dialog import SweepWish
 
 _EVERY = 0.25
 _WIDE = 110
@@ -39,6 +42,7 @@ _TEACH = """No recipe has been run in this workspace yet.
 
 n   starts one: its networks are trained, quantised, built and measured,
     and you see here how they learn
+p   shows recipes: change one, compare two, sweep a setting
 
 bars-voxel-qat needs no data and takes a few minutes."""
 
@@ -253,6 +257,32 @@ class TrainPane(SteeringPane):
     def action_logarithmic(self) -> None:
         self._logarithmic = not self._logarithmic
         self._draw()
+
+    # --- recipes ------------------------------------------------------------------------------------------------------
+
+    def action_recipes(self) -> None:
+        from evbench.tui.recipes.recipes_screen import RecipesScreen
+
+        data = self.workbench.data
+        folder = data if data is not None and data.is_dir() else None
+        shown = self._jobs.entry(self._chosen)
+        screen = RecipesScreen(self.workbench.workspace, folder, shown.recipe if shown else "")
+        self.app.push_screen(screen, self._sweep_if_wished)
+
+    def _sweep_if_wished(self, wish: SweepWish | None) -> None:
+        if wish is not None:
+            self.sweep(wish)
+
+    @work(thread=True, group="steer")
+    def sweep(self, wish: SweepWish) -> None:
+        from evbench.jobs.sweep import start_sweep
+
+        try:
+            jobs = start_sweep(self.workbench.workspace, wish.recipe, wish.sweep, wish.data)
+        except TROUBLE as error:
+            self.refuse(error)
+        else:
+            self.post_message(Submitted(jobs[0]))
 
     # --- comparing ----------------------------------------------------------------------------------------------------
 
