@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from pathlib import Path
 
 import pytest
 from test_snapshots import shows, sizes
 from training_runs import NOW, add_run
 
+from evbench.jobs import recipes
 from evbench.jobs.store import Store
 from evbench.tui.app import Workbench
 from evbench.tui.panes.train import TrainPane
@@ -46,3 +48,26 @@ def test_train_with_two_runs_compared(
 def test_train_with_nothing_run(snap_compare: Compare, workspace: Workspace, size: tuple[int, int]) -> None:
     ready = shows("#no-training", "starts one", "3")
     assert snap_compare(Workbench(workspace), terminal_size=size, run_before=ready)
+
+
+@pytest.fixture
+def elsewhere(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """No recipes but those of the workspace: what evbench brings along may change, the pictures need not."""
+    monkeypatch.setattr(recipes, "list_recipes", list)
+    monkeypatch.chdir(tmp_path)
+
+
+@sizes
+@pytest.mark.usefixtures("elsewhere")
+def test_the_recipes_there_are(snap_compare: Compare, workspace: Workspace, size: tuple[int, int]) -> None:
+    for name, epochs in (("long", "20"), ("short", "2")):
+        recipes.save_text(workspace, name, f'[dataset]\nname = "simulated-bars"\n[train]\nepochs = {epochs}\n')
+    ready = shows("#recipe-view", "- epochs = 20", "3", "p", "d", "down")
+    assert snap_compare(Workbench(workspace), terminal_size=size, run_before=ready)
+
+
+@pytest.mark.usefixtures("elsewhere")
+def test_a_sweep_being_typed(snap_compare: Compare, workspace: Workspace) -> None:
+    recipes.save_text(workspace, "short", '[dataset]\nname = "simulated-bars"\n')
+    ready = shows("#complaint", "2 jobs", "3", "p", "s", "1", "comma", "0", "full_stop", "5")
+    assert snap_compare(Workbench(workspace), terminal_size=(80, 24), run_before=ready)

@@ -8,7 +8,7 @@ from typing import ClassVar
 from rich.text import Text
 from textual import on
 from textual.app import ComposeResult
-from textual.binding import BindingType
+from textual.binding import Binding, BindingType
 from textual.containers import Horizontal, Vertical, VerticalScroll
 from textual.screen import ModalScreen
 from textual.suggester import SuggestFromList
@@ -30,8 +30,9 @@ class RecipeForm(ModalScreen[Path | None]):
     BINDINGS: ClassVar[list[BindingType]] = [
         ("escape", "dismiss(None)", "Close"),
         ("ctrl+s", "save", "Save"),
-        ("down", "app.focus_next", "Next"),
-        ("up", "app.focus_previous", "Previous"),
+        # Before the list in which the settings stand takes them for scrolling.
+        Binding("down", "app.focus_next", "Next", priority=True),
+        Binding("up", "app.focus_previous", "Previous", priority=True),
     ]
 
     def __init__(self, workspace: Workspace, recipe: Recipe) -> None:
