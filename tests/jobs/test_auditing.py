@@ -10,7 +10,7 @@ from evbench.jobs.auditing import audit_targets
 def test_a_recipe_with_precisions_is_audited_as_the_hybrid_network_it_makes(tmp_path: Path) -> None:
     recipe = tmp_path / "mine.toml"
     recipe.write_text(
-        '[dataset]\nname = "simulated-bars"\n[representation]\nsize = [32, 32]\n'
+        '[dataset]\nname = "simulated-bars"\n[representation]\nsize = [16, 16]\n'
         '[quantize.layers]\n"blocks.0.pointwise" = "int16"\nhead = "fp16"\n'
     )
     report = audit_targets(str(recipe), ["evbench"])

@@ -20,9 +20,7 @@ from evbench.quantize.program import PreparedProgram, convert, load_prepared, pr
 from evbench.quantize.sensitivity import parts_of, round_only
 
 ASSIGNMENTS: list[tuple[str, dict[str, Precision]]] = [
-    ("separable", {"pointwise": "int16"}),
     ("separable", {"stem": "int16", "head": "fp32"}),
-    ("separable", {"head.pool": "int16"}),
     ("separable", {"depthwise": "fp32", "pointwise": "fp32"}),
     ("residual", {"conv": "int16"}),
     ("residual", {"stem": "fp32", "conv": "int16"}),

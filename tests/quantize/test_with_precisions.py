@@ -28,7 +28,7 @@ def changes(graph: IntegerGraph) -> list[tuple[Precision, Precision, int]]:
     return sorted(found)
 
 
-@pytest.mark.parametrize("seed", range(3))
+@pytest.mark.parametrize("seed", range(2))
 @pytest.mark.parametrize("name", ["separable", "residual", "pooled"])
 def test_a_composition_is_what_lowering_makes(name: str, seed: int) -> None:
     torch.manual_seed(0)
@@ -69,7 +69,7 @@ def test_weights_statistics_and_ranges_are_those_of_the_program() -> None:
     assert found["conv.int8"] == ranges["conv"]
 
 
-@pytest.mark.parametrize("observer", ["minmax", "mse", "lsq"])
+@pytest.mark.parametrize("observer", ["mse", "lsq"])
 def test_a_range_is_the_same_on_a_finer_grid(observer: str) -> None:
     torch.manual_seed(0)
     network = NETWORKS["separable"]()
