@@ -66,13 +66,13 @@ def half_blocks(image: NDArray[np.uint8]) -> list[list[Segment]]:
     return [segments[start:stop] for start, stop in zip([0, *ends[:-1]], ends, strict=True)]
 
 
-@lru_cache(maxsize=1 << 16)
+@lru_cache(maxsize=1 << 14)
 def _half_blocks(pair: int, length: int) -> Segment:
     """Cells whose foreground is the upper pixel and whose background is the lower, each 24 bits of `pair`."""
     return Segment("▀" * length, _half_block_style(pair))
 
 
-@lru_cache(maxsize=1 << 16)
+@lru_cache(maxsize=1 << 14)
 def _half_block_style(pair: int) -> Style:
     upper, lower = (Color.from_rgb(*pixel.to_bytes(3)) for pixel in divmod(pair, 1 << 24))
     return Style.from_color(upper, lower)
