@@ -138,5 +138,5 @@ def test_a_virtual_board_that_is_killed_while_it_plays_is_told_as_gone_and_given
     playing = next(live for live in told if live.layers)
     assert playing.modelled
     assert playing.ram_bytes == streamed["ram_bytes"]
-    assert len(playing.logits) == len(playing.classes) == 6
+    assert len(playing.logits) == len(playing.classes) == 11
     assert held_boards(store) == []
