@@ -31,7 +31,7 @@ SCRATCH_WORDS = 16 * 1024
 """Most words of DTCM that kernels share for widened weights, where a layer can do with less than it would like."""
 
 
-FAST_BYTES = 8 * 1024
+FAST_BYTES = 16 * 1024
 """Most bytes of constants that are copied to fast memory at start-up, all layers together."""
 
 
@@ -59,10 +59,13 @@ class Constants:
     fast_size: int = 0
 
     def add(self, array: NDArray[Any], *, fast: bool = False) -> str:
-        """Append an array in little-endian order; returns the C expression of its address."""
+        """Append an array in little-endian order, with `fast` to fast memory while there is room.
+
+        Returns the C expression of its address.
+        """
         content = np.ascontiguousarray(array, array.dtype.newbyteorder("<")).tobytes()
         content += bytes(-len(content) % 8)
-        if fast:
+        if fast and self.fast_size + len(content) <= FAST_BYTES:
             self.fast_parts.append(content)
             self.fast_size += len(content)
             return f"EV_FAST_CONSTANTS({self.fast_size - len(content)})"
@@ -166,7 +169,7 @@ class _Layer:
         groups = f"{operator.groups}, " if family == "ev_grouped" else ""
         places = f"{groups}{source}, {target}"
         window = self._window(operator.weight.shape[2:], operator.stride, operator.padding)
-        fields = {"window": window, "weight": self.constants.add(weight)}
+        fields = {"window": window, "weight": self.constants.add(weight, fast=weight.dtype.kind != "f")}
         if operator.weight.dtype.kind == "f":
             self._plain_counts()
             fields |= {"bias": self.constants.add(operator.bias), "relu": str(int(operator.relu))}
@@ -188,8 +191,7 @@ class _Layer:
         weight = operator.weight
         if len(given.shape) == 3:
             weight = weight.reshape(outputs, *given.shape).transpose(0, 2, 3, 1).reshape(outputs, -1)
-        fast = weight.dtype.kind != "f" and self.constants.fast_size + weight.size + 8 * (outputs + 3) <= FAST_BYTES
-        add = partial(self.constants.add, fast=fast)
+        add = partial(self.constants.add, fast=weight.dtype.kind != "f")
         fields = {"inputs": str(weight.shape[1]), "outputs": str(outputs), "weight": add(weight)}
         places = f"{source}, {target}"
         if operator.weight.dtype.kind == "f":

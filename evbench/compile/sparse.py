@@ -178,7 +178,7 @@ def skipping_call(
     if nonzero:
         assert isinstance(operator, Conv2d)
         kind = "ev_nonzero_conv2d_s8"
-        value = f"{{.sites = {value}, .weight = {constants.add(nonzero_weights(operator))}}}"
+        value = f"{{.sites = {value}, .weight = {constants.add(nonzero_weights(operator), fast=True)}}}"
     definition = f"{dense.definition}\nstatic const {kind} sparse_{number} = {value};"
     statement = dense.statement.replace(f"{dense.kernel}(&layer_{number},", f"{kernel}(&sparse_{number},")
     return Call(kernel, definition, statement)
