@@ -49,7 +49,7 @@ Tensors = Mapping[str, NDArray[Any]]
 
 def float_executions(mixed: bool) -> frozenset[str]:
     """Executions that add in an order of their own, of networks with integer and float layers when `mixed`."""
-    return FLOAT_EXECUTIONS | {"ort"} if mixed else FLOAT_EXECUTIONS
+    return FLOAT_EXECUTIONS | {"ort", "ort-uint8"} if mixed else FLOAT_EXECUTIONS
 
 
 class Execution(Protocol):

@@ -147,6 +147,7 @@ def _notes(found: Mapping[str, Any]) -> list[RenderableType]:
     test = checked["test"]
     modelled = ", modelled" if checked["modelled"] else ""
     off = 100 * (chosen["predicted_cycles"] / checked["total_cycles"] - 1)
+    one = 100 / max(found["windows"], 1)
     shares = ", ".join(f"{name} {100 * rate['value']:.1f} %" for name, rate in test.items())
     parity = "all executions agree" if checked["parity"]["passed"] else "executions differ more than they may"
     lines = [
@@ -157,7 +158,7 @@ def _notes(found: Mapping[str, Any]) -> list[RenderableType]:
             f"{checked['flash_bytes'] / 1024:.0f} KiB, RAM {checked['ram_bytes'] / 1024:.0f} KiB; {parity} on "
             f"{checked['parity']['windows']} windows"
         ),
-        Text(f"  test split: {shares}"),
+        Text(f"  test split: {shares}; of {found['windows']} validation windows one is {one:.2f} points"),
         *(Text(f"left out: {' '.join(what.split())}: {why}", "dim") for what, why in found["left_out"].items()),
         Text(f"\n{found['recipe']}", "bold") if chosen["layers"] else Text("int8 everywhere: no layers to set"),
     ]

@@ -50,8 +50,11 @@ def test_every_execution_of_a_mixed_network_agrees(name: str, layers: dict[str, 
     graph = lower(converted, name)
     validate(graph)
     sessions = [OnnxSession(graph, optimised=True), OnnxSession(graph, optimised=False)]
-    report = compare(graph, [ReferenceExecution(graph), *sessions, TorchExecution(converted)], batch.numpy())
+    unjudged = OnnxSession(graph, optimised=True, keep_int8=False)
+    executions = [ReferenceExecution(graph), *sessions, TorchExecution(converted), unjudged]
+    report = compare(graph, executions, batch.numpy())
     assert report.passed, report.to_json()
+    assert all(pair.fault is None for pair in report.pairs)
     if not {"fp32", "fp16"} & set(layers.values()):
         assert report.pairs[0].exact
 
