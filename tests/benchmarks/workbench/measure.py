@@ -4,6 +4,7 @@
     measure.py keys --training bars-voxel-qat  # key to paint over a minute of playing
     measure.py frames                          # frames a second of a million events a second
     measure.py memory --seconds 300            # growth while playing
+    measure.py kill --training bars-voxel-qat  # from the death of a job's process to what the Jobs pane says of it
 
 Times on the wall mean something only on a machine that does nothing else; the load is printed beside them.
 """
@@ -34,6 +35,9 @@ sys.path.insert(0, str(Path(__file__).resolve().parents[3]))
 
 from evbench.events.stream import EventStream, SensorGeometry
 from evbench.events.writers import write_recording
+from evbench.jobs import engine
+from evbench.jobs.store import Store
+from evbench.workspace import open_workspace
 
 EVENTS_PER_SECOND, SECONDS = 1_000_000, 20
 EVBENCH = [sys.executable, "-m", "evbench.cli"]
@@ -145,7 +149,9 @@ def keys(folder: Path, size: tuple[int, int], seconds: float, training: str | No
             restart = time.monotonic() + SECONDS - 2
     terminal.end()
     if training:
-        subprocess.run([*EVBENCH, "--workspace", str(workspace), "jobs", "cancel", "1"], check=False)
+        for job in Store(open_workspace(workspace)).jobs():
+            if not job.ended:
+                engine.cancel(open_workspace(workspace), job.id)
     milliseconds = 1000 * np.array(times)
     return {
         "keys": len(times),
@@ -196,9 +202,25 @@ def memory(folder: Path, size: tuple[int, int], seconds: float) -> dict[str, Any
     }
 
 
+def kill(folder: Path, size: tuple[int, int], training: str) -> dict[str, Any]:
+    workspace = folder / "workspace"
+    subprocess.run([*EVBENCH, "--workspace", str(workspace), "run", training, "--detach"], check=True)
+    terminal = Terminal(["--workspace", str(workspace)], size)
+    terminal.wait_for("Data")
+    terminal.press("6")
+    terminal.wait_for("running")
+    terminal.rest(3)
+    job = next(job for job in Store(open_workspace(workspace)).jobs() if job.state == "running")
+    assert job.pid is not None
+    os.kill(job.pid, signal.SIGKILL)
+    said = terminal.wait_for("interrupted")
+    terminal.end()
+    return {"seconds": said, "target_s": 2}
+
+
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("what", choices=("start", "keys", "frames", "memory"))
+    parser.add_argument("what", choices=("start", "keys", "frames", "memory", "kill"))
     parser.add_argument("--seconds", type=float, default=60)
     parser.add_argument("--size", type=lambda text: tuple(map(int, text.split("x"))), default=SIZE)
     parser.add_argument("--training", help="A recipe that is trained at the same time.")
@@ -218,6 +240,8 @@ def main() -> None:
                 found = keys(folder, chosen.size, chosen.seconds, chosen.training)
             case "frames":
                 found = frames(folder, chosen.size)
+            case "kill":
+                found = kill(folder, chosen.size, chosen.training or "bars-voxel-qat")
             case _:
                 found = memory(folder, chosen.size, chosen.seconds)
     found |= {"size": "x".join(map(str, chosen.size)), "load": os.getloadavg()[0], "processors": os.cpu_count()}
