@@ -11,6 +11,9 @@ from rich.text import Text
 
 _SHADES = np.array(list(" ░▒▓█"))
 _HEADING = f"{'step':>6} {'zero':>7} {'scale':>9} {'range':>8} {'lost':>6} {'clip':>6} "
+_BINS = 32
+"""Half octaves that are drawn, downwards from the largest value; hardly anything lies below them."""
+
 _HISTOGRAM, _END = "#FFB000", "#648FFF"
 
 NOTHING = "Scales are followed while a network is trained with quantisation; of this tensor no training is known."
@@ -21,7 +24,7 @@ def movement_view(content: dict[str, Any], width: int) -> RenderableType:
     title = Text(f"{content['model']}: {content['name']} over training", "bold")
     if not content["steps"]:
         return Group(title, Text(NOTHING, "dim"))
-    edges, shares = np.array(content["edges"]), np.array(content["shares"])
+    edges, shares = np.array(content["edges"])[-_BINS - 1 :], np.array(content["shares"])[:, -_BINS:]
     cells = max(min(width - len(_HEADING) - 1, 3 * shares.shape[1]), 8)
     lines = [title, Text(_HEADING, "dim")]
     for number, step in enumerate(content["steps"]):

@@ -70,14 +70,15 @@ class Movement:
     def of(self, name: str) -> dict[str, Any]:
         """One tensor's looks: steps [n], edges [b + 1], shares [n, b] and every figure [n]; all empty for a stranger.
 
-        Bins below the lowest and above the highest that any look found something in are left out.
+        The bins are those from the lowest to the highest in which any look found something or had its range end.
         """
         if name not in self.names or not self.steps.size:
             return {"steps": [], "edges": [], "shares": [], **{figure: [] for figure in FIGURES}}
         place = self.names.index(name)
         shares = self.shares[:, place].astype(np.float64)
         bins = np.flatnonzero(shares.any(axis=0))
-        first, last = (int(bins[0]), int(bins[-1]) + 1) if bins.size else (0, 0)
+        reach = np.searchsorted(COARSE_EDGES, self.figures[:, place, FIGURES.index("range")].max())
+        first, last = (int(bins[0]), int(max(bins[-1] + 1, reach))) if bins.size else (0, 0)
         return {
             "steps": self.steps.tolist(),
             "edges": COARSE_EDGES[first : last + 1].tolist() if bins.size else [],

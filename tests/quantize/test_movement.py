@@ -41,6 +41,8 @@ def test_a_look_keeps_half_octaves_and_what_the_grid_costs(movement: Movement) -
     assert shares[0, np.flatnonzero(edges <= 1.0)[-1]] == pytest.approx(1.0)
     assert shares[1, np.flatnonzero(edges <= 8.0)[-1]] == pytest.approx(2 / 3, rel=1e-3)
     assert edges[0] <= 0.001 < edges[1]
+    wide = movement.with_look(60, {"block": tensor([8.0], 1.0)}).of("block")
+    assert wide["edges"][-2] < 255.0 <= wide["edges"][-1]
 
 
 def test_a_tensor_that_was_not_followed_has_no_looks(movement: Movement) -> None:
