@@ -190,7 +190,7 @@ def profile(
     as_json: JsonOption = False,
 ) -> None:
     """Build, flash and measure a model: cycles per layer, or per window against its events."""
-    from evbench.jobs import actions, display, output
+    from evbench.jobs import actions, display, output, window_tables
     from evbench.jobs.looking import duration_option
 
     loaded = actions.choose_board(board, port)
@@ -201,7 +201,7 @@ def profile(
     )
     if result["board"] != loaded.id and not as_json:
         print(f"The model does not fit {loaded.id}; it is measured on {result['board']}.")
-    table = display.curve_table if curve else display.streaming_table if hop else display.layers_table
+    table = window_tables.curve_table if curve else window_tables.streaming_table if hop else display.layers_table
     output.show(result, as_json, table)
     if not as_json and not curve and not hop:
         from evbench.jobs.models import open_model

@@ -57,7 +57,7 @@ def plan(recipe: Recipe, board: BoardProfile, data: Path | None) -> list[Stage]:
         exported = exports[approach].key
         flash = flash_stage(board, approach, exported=exported, built=builds[approach].key)
         reads = {"windows": windows.key, "exported": exported, "flashed": flash.key}
-        profile = profile_stage(approach, board, approach, **reads)
+        profile = profile_stage(approach, recipe, data, board, approach, **reads)
         measured += [flash, profile, parity_stage(approach, recipe, board, approach, **reads)]
     summary = Stage(
         "report",

@@ -120,16 +120,24 @@ def flash_stage(board: BoardProfile, label: str, *, exported: str, built: str) -
 
 
 def profile_stage(
-    approach: Approach, board: BoardProfile, label: str, *, windows: str, exported: str, flashed: str
+    approach: Approach,
+    recipe: Recipe,
+    data: Path | None,
+    board: BoardProfile,
+    label: str,
+    *,
+    windows: str,
+    exported: str,
+    flashed: str,
 ) -> Stage:
-    """The board plays test windows and is measured."""
+    """The board plays test windows, as recorded, and is measured."""
     return Stage(
         "profile",
         label,
-        partial(hardware.profile, board=board, kind=kind_of(approach)),
+        partial(hardware.profile, board=board, kind=kind_of(approach), dataset=recipe.dataset, data=data),
         settings={"board": board.model_dump(mode="json"), "windows": PROFILED_WINDOWS},
         inputs={"export": exported, "flash": flashed, "dataset": windows},
-        code=RUNNING,
+        code=(*RUNNING, "evbench.jobs.recorded"),
         libraries=RUNNING_LIBRARIES,
     )
 

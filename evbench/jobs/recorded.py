@@ -42,8 +42,9 @@ def as_recorded(graph: IntegerGraph, dataset: Dataset, windows: WindowSet, rows:
         number = int(windows.recording[row])
         if number not in streams:
             streams[number] = SensorStream.of(graph, dataset.read_whole(recordings[number]))
-        stream = streams[number]
-        found.append(windows.dense([int(row)])[0] if stream is None else stream.window(int(windows.t0[row])))
+        stream, grid = streams[number], windows.dense([int(row)])[0]
+        window = stream.window(int(windows.t0[row])) if stream is not None else None
+        found.append(window if window is not None and np.array_equal(window.grid, grid) else grid)
     return found
 
 

@@ -50,6 +50,8 @@ def compare_streaming(
     return {
         "hop_us": hop,
         "window_us": settings.window,
+        "bin_us": settings.window / settings.bins,
+        "whole_bins": hop * settings.bins % settings.window == 0,
         "windows": len(windows),
         "latency_ms": {
             "median": float(np.median(milliseconds)),

@@ -13,7 +13,8 @@ import numpy as np
 from evbench.errors import EvbenchError, ModelError
 from evbench.graph.card import CARD, CHECK, file_hashes, load_check, quantisation_table
 from evbench.graph.model import IntegerGraph
-from evbench.jobs.models import enough, from_emptiest_to_fullest, label, open_model
+from evbench.jobs.models import by_occupied_cells, enough, label, open_model
+from evbench.jobs.recorded import as_recorded
 from evbench.profiles import BoardProfile, Recipe, load_board
 from evbench.workspace import Workspace
 
@@ -21,6 +22,7 @@ if TYPE_CHECKING:
     from rich.console import RenderableType
 
     from evbench.compile.build import Build
+    from evbench.events.datasets.labelled import Dataset
     from evbench.events.windowset import WindowSet
 
 State = Literal["holds", "fails", "unchecked"]
@@ -70,7 +72,7 @@ def verify_model(
     checker = _Checker(model.graph, model.source, card, recipe, workspace, tell)
     claims = [*checker.files(), *checker.numbers(), *checker.executions()]
     known, test_set = checker.test_windows(data, metrics)
-    claims += [*known, *checker.accuracy(test_set), *checker.board(test_set), *checker.tools()]
+    claims += [*known, *checker.accuracy(test_set), *checker.board(test_set, data), *checker.tools()]
     counts = {state: sum(claim.state == state for claim in claims) for state in _STYLES}
     return {
         "model": label(path),
@@ -201,7 +203,7 @@ class _Checker:
             why += "" if same else f", not {said['correct']} of {said['total']}"
             yield Claim(f"accuracy {per}", "holds" if same else "fails", why)
 
-    def board(self, test_set: WindowSet | None) -> Iterator[Claim]:
+    def board(self, test_set: WindowSet | None, data: Path | None) -> Iterator[Claim]:
         """The bytes of the image, and what a virtual board measures; a real board's figures need that board."""
         from evbench.compile.build import build_firmware
 
@@ -228,14 +230,14 @@ class _Checker:
         elif test_set is None:
             yield Claim(cycles, "unchecked", "they need the card's test windows")
         else:
-            yield self._cycles(cycles, profile, build, test_set)
+            yield self._cycles(cycles, profile, build, test_set, self._dataset(data))
 
-    def _cycles(self, claim: str, profile: BoardProfile, build: Build, test_set: WindowSet) -> Claim:
+    def _cycles(self, claim: str, profile: BoardProfile, build: Build, test_set: WindowSet, dataset: Dataset) -> Claim:
         """The modelled cycles of the test windows that `evbench run` plays to a board."""
         from evbench.boards.session import open_board
 
         self.tell(f"profile on {profile.id}")
-        windows = from_emptiest_to_fullest(test_set, enough(self.graph))
+        windows = as_recorded(self.graph, dataset, test_set, by_occupied_cells(test_set, enough(self.graph)))
         with open_board(profile, cache=self.workspace.cache / "native") as session:
             session.flash(build)
             run = session.profile(build, self.graph, windows)
@@ -248,13 +250,17 @@ class _Checker:
         return Claim(claim, "fails", why)
 
     def _test_set(self, data: Path | None) -> WindowSet:
-        from evbench.events.datasets.catalogue import load_dataset, prepare_dataset
         from evbench.events.windowset import build_windows
+
+        kind: Any = self.card.get("representation", "voxel")
+        return build_windows(self._dataset(data), self.recipe.representation, "test", kind=kind)
+
+    def _dataset(self, data: Path | None) -> Dataset:
+        from evbench.events.datasets.catalogue import load_dataset, prepare_dataset
 
         settings = self.recipe.dataset
         folder = prepare_dataset(settings, data, self.workspace.cache, lambda share, what: self.tell(what))
-        kind: Any = self.card.get("representation", "voxel")
-        return build_windows(load_dataset(settings, folder), self.recipe.representation, "test", kind=kind)
+        return load_dataset(settings, folder)
 
     def _logits(self, windows: WindowSet) -> Any:
         from evbench.graph.onnx import OnnxSession

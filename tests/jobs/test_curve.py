@@ -7,9 +7,9 @@ import pytest
 from rich.console import Console
 
 from evbench.jobs.curve import RECORDED, CurveWindow, curve_of, curve_windows
-from evbench.jobs.display import curve_table
 from evbench.jobs.models import open_model
 from evbench.jobs.skipping import describe_skipping
+from evbench.jobs.window_tables import curve_table
 
 
 @pytest.fixture(scope="module")

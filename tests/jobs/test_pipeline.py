@@ -230,6 +230,15 @@ def test_reported_models_carry_what_the_board_measured_and_hold_what_they_claim(
     assert {"flash bytes", "RAM bytes", "cycles on virtual-h743", "torch equals reference"} <= states.keys()
 
 
+def test_the_board_of_a_run_makes_the_voxel_grids_of_test_windows_itself(
+    workspace: Workspace, finished: JobRow
+) -> None:
+    runs = [run.result for run in Store(workspace).profile_runs() if run.job_id == finished.id]
+    assert len(runs) == 4
+    windows = [window for result in runs for window in result["windows"]]
+    assert all(window["sensor"] and window["voxelising"]["cycles_per_event"] > 1 for window in windows)
+
+
 def test_a_run_stores_statistics_of_its_int8_models_and_the_scales_they_went_through(
     workspace: Workspace, finished: JobRow
 ) -> None:
@@ -258,7 +267,7 @@ def test_a_profile_job_records_its_steps_and_live_cycles(workspace: Workspace, f
     ]
     assert job.result is not None
     live = store.metrics(job_id, name="cycles/0")
-    assert len(live) == len(job.result["windows"])
+    assert len(live) == len(job.result["windows"]) == len(store.metrics(job_id, name="cycles/voxelising"))
     assert min(point.value for point in live) > 0
 
 

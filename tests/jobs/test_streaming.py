@@ -14,12 +14,13 @@ from evbench.boards.session import grid_of
 from evbench.boards.virtual import probe
 from evbench.errors import ProfileError, RecordingError
 from evbench.jobs.actions import choose_board, profile_model
-from evbench.jobs.display import layers_table, streaming_table, voxelising_lines
+from evbench.jobs.display import layers_table
 from evbench.jobs.leases import held_boards
 from evbench.jobs.live import Live, LivePlayer, LiveWish
 from evbench.jobs.models import by_occupied_cells, dataset_for, open_model, windows_of
 from evbench.jobs.recorded import as_recorded, sliding_windows, stream_of
 from evbench.jobs.store import Store
+from evbench.jobs.window_tables import streaming_table, voxelising_lines
 from evbench.resources import resource
 from evbench.workspace import open_workspace
 
@@ -76,6 +77,14 @@ def test_voxelising_is_told_per_event_and_per_window_and_kept(streamed: dict[str
     assert "voxel grid, while events arrive" in shown(layers_table(streamed))
     (kept,) = store.profile_runs()
     assert kept.result["windows"][0]["voxelising"] == each[0]
+
+
+def test_windows_without_whole_bins_in_common_are_said_to_share_nothing(streamed: dict[str, Any]) -> None:
+    assert streamed["streaming"]["whole_bins"]
+    other = {**streamed, "streaming": {**streamed["streaming"], "whole_bins": False}}
+    text = shown(streaming_table(other))
+    assert "no whole number of 10 ms bins" in text
+    assert "saved" not in text
 
 
 def test_what_was_filtered_on_the_board_says_how_much_was_kept() -> None:

@@ -9,11 +9,12 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from evbench.errors import DoesNotFitError
-from evbench.jobs.models import MODEL, enough, from_emptiest_to_fullest
+from evbench.jobs.models import MODEL, by_occupied_cells, enough
+from evbench.jobs.recorded import as_recorded
 from evbench.jobs.skipping import describe_skipping
 from evbench.jobs.stage import Context
 from evbench.jobs.stages.dataset import Kind, windows_file
-from evbench.profiles import BoardProfile, load_board
+from evbench.profiles import BoardProfile, DatasetSettings, load_board
 from evbench.workspace import Workspace
 
 if TYPE_CHECKING:
@@ -85,8 +86,9 @@ def flash(context: Context, board: BoardProfile) -> str:
     return f"build {fitted.build.build_id[:12]} verified on {fitted.board.id}"
 
 
-def profile(context: Context, board: BoardProfile, kind: Kind) -> str:
+def profile(context: Context, board: BoardProfile, kind: Kind, dataset: DatasetSettings, data: Path | None) -> str:
     """Play test windows to the board; write `profile.json`, the result of `evbench profile`."""
+    from evbench.events.datasets.catalogue import load_dataset, prepare_dataset
     from evbench.events.windowset import WindowSet
 
     assert context.board is not None
@@ -94,7 +96,8 @@ def profile(context: Context, board: BoardProfile, kind: Kind) -> str:
     fitted = fit(graph, board, context.workspace)
     test_set = WindowSet.load(context.inputs["dataset"] / windows_file(kind, "test"))
     session = context.board.flash(fitted.board, fitted.build)
-    windows = from_emptiest_to_fullest(test_set, enough(graph))
+    recordings = load_dataset(dataset, prepare_dataset(dataset, data, context.workspace.cache))
+    windows = as_recorded(graph, recordings, test_set, by_occupied_cells(test_set, enough(graph)))
 
     def on_window(number: int, run: RunResult) -> None:
         context.progress((number + 1) / len(windows), f"window {number + 1} of {len(windows)}")

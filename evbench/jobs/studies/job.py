@@ -83,7 +83,8 @@ def plan(
             built = planned.add(build_stage(board, label, exported=exported))
             flashed = planned.add(flash_stage(board, label, exported=exported, built=built))
             reads = {"windows": windows, "exported": exported, "flashed": flashed}
-            measured[conclusion.profile_role(name, seed)] = planned.add(profile_stage(approach, board, label, **reads))
+            profile = profile_stage(approach, recipe, data, board, label, **reads)
+            measured[conclusion.profile_role(name, seed)] = planned.add(profile)
     about = {"recipe": base.id, "dataset": base.dataset.name, "settings": dict(overrides), "board": board.id}
     planned.add(
         Stage(
