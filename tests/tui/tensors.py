@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -131,3 +132,21 @@ def look(folder: Path, looks: int) -> None:
     """What a training has written after so many looks."""
     save_movement(movement(looks), folder / MOVEMENT_FILE)
     save_scales(scales(2 * looks), folder / SCALES_FILE)
+
+
+def part(rank: int, layer: str, what: str, off: float, correct: int) -> dict[str, Any]:
+    cost = {"correct": correct, "accuracy": correct / 100, "logit_rms": off, "logit_max": 4 * off}
+    return {"rank": rank, "layer": layer, "what": what, "only": cost, "all_but": cost}
+
+
+RANKED: dict[str, Any] = {
+    "windows": 100,
+    "split": "validation",
+    "float": {"accuracy": 0.97},
+    "parts": [
+        part(1, "block", "weights", 0.0412, 94),
+        part(2, "stem", "activations", 0.0123, 97),
+        part(3, "stem", "weights", 0.0009, 97),
+    ],
+}
+"""What measuring the model's sensitivity has found."""

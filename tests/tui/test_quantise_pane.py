@@ -3,7 +3,7 @@ from __future__ import annotations
 from typing import Any
 
 import pytest
-from tensors import add_model, add_training, look, set_parity, statistics
+from tensors import RANKED, add_model, add_training, look, set_parity, statistics
 from textual.pilot import Pilot
 from textual.widgets import ContentSwitcher
 from tui_helpers import press, settle, text_of, until
@@ -20,23 +20,6 @@ from evbench.tui.panes.quantise import QuantisePane
 from evbench.tui.state import ranking as ranking_state
 from evbench.tui.widgets.tensor_table import TensorTable
 from evbench.workspace import Workspace
-
-
-def part(rank: int, layer: str, what: str, off: float, correct: int) -> dict[str, Any]:
-    cost = {"correct": correct, "accuracy": correct / 100, "logit_rms": off, "logit_max": 4 * off}
-    return {"rank": rank, "layer": layer, "what": what, "only": cost, "all_but": cost}
-
-
-RANKED: dict[str, Any] = {
-    "windows": 100,
-    "split": "validation",
-    "float": {"accuracy": 0.97},
-    "parts": [
-        part(1, "block", "weights", 0.0412, 94),
-        part(2, "stem", "activations", 0.0123, 97),
-        part(3, "stem", "weights", 0.0009, 97),
-    ],
-}
 
 
 def picture_title(app: Workbench) -> str:
@@ -194,8 +177,8 @@ async def test_l_ranks_layers_and_enter_goes_to_the_tensor(
         app = await shown(pilot)
         await press(pilot, "l")
         await until(pilot, lambda: "100 validation windows" in str(app.query_one(TensorTable).border_title))
-        lines = [line for line in text_of(app, "#tensors").splitlines() if "weights" in line or "activations" in line]
-        assert [line.split()[0].strip("│") for line in lines] == ["block", "stem", "stem"]
+        lines = [line for line in text_of(app, "#tensors").splitlines() if line.startswith(("│block", "│stem"))]
+        assert [line.split()[0] for line in lines] == ["│block.weight", "│stem", "│stem.weight"]
         assert "0.0412" in lines[0]
         assert "-3.00" in lines[0]
         await press(pilot, "up", "up", "up", "enter")

@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 from live_player import FakePlayer, at_window
-from tensors import add_model, add_training
+from tensors import RANKED, add_model, add_training
 from textual.pilot import Pilot
 from tui_helpers import opened, press, settle, text_of, until
 
@@ -210,3 +210,13 @@ def test_quantise_where_nobody_has_measured_sensitivity(
     add_model(store)
     ready = shows("#no-ranking", "measures it", "4", "l")
     assert snap_compare(Workbench(workspace), terminal_size=(80, 24), run_before=ready)
+
+
+@sizes
+def test_quantise_with_layers_ranked_by_what_rounding_costs(
+    snap_compare: Compare, workspace: Workspace, store: Store, monkeypatch: pytest.MonkeyPatch, size: tuple[int, int]
+) -> None:
+    monkeypatch.setattr(ranking_state, "sensitivity_of", lambda store, model: RANKED)
+    add_model(store)
+    ready = shows("#tensors", "0.0412", "4", "l")
+    assert snap_compare(Workbench(workspace), terminal_size=size, run_before=ready)

@@ -21,9 +21,7 @@ class Part:
     """One part of the network that is rounded: `tensor` is its name as tensors have it. Costs are those of rounding
     nothing else: how far logits are off (root mean square), and points of accuracy beside the float network."""
 
-    rank: int
     tensor: str
-    what: str
     off: float
     points: float
     share: float
@@ -54,9 +52,7 @@ def read_ranking(store: Store, choice: str, name: str) -> Ranking:
     most = max((part["only"]["logit_rms"] for part in found["parts"]), default=0.0) or 1.0
     parts = tuple(
         Part(
-            part["rank"],
             part["layer"] + (WEIGHT if part["what"] == "weights" else ""),
-            part["what"],
             part["only"]["logit_rms"],
             100 * (part["only"]["accuracy"] - exact),
             part["only"]["logit_rms"] / most,

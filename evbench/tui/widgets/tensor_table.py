@@ -12,7 +12,7 @@ from textual.widgets import DataTable
 
 from evbench.tui import numbers
 from evbench.tui.drawing import bar
-from evbench.tui.inks import ACTIVE, BAD, CAUTION, QUIET, TEXT
+from evbench.tui.inks import ACTIVE, BAD, CAUTION, TEXT
 from evbench.tui.state.ranking import Part
 from evbench.tui.state.tensors import WEIGHT, Listing
 
@@ -20,7 +20,7 @@ Columns = tuple[tuple[str, int], ...]
 
 _ACTIVATIONS: Columns = (("zero", 8), ("bimod", 7), ("SQNR", 9), ("clip", 8), ("", 2))
 _WEIGHTS: Columns = (("ch", 5), ("zero", 8), ("apart", 8), ("SQNR", 9), ("", 2))
-_RANKED: Columns = (("what", 12), ("logits off", 11), ("points", 7), ("", 8))
+_RANKED: Columns = (("logits off", 11), ("points", 7), ("", 8))
 _LEAST_NAME, _MOST_NAME = 14, 34
 _FRAME = 3
 
@@ -55,7 +55,7 @@ class TensorTable(DataTable[Text], inherit_bindings=False):
 
     def rank(self, parts: Sequence[Part], chosen: str | None) -> None:
         """List parts of the network in their order."""
-        self._fill("layer", _RANKED, [(part.tensor, _ranked(part)) for part in parts], chosen)
+        self._fill("rounding only", _RANKED, [(part.tensor, _ranked(part)) for part in parts], chosen)
 
     def on_resize(self) -> None:
         self._fill(self._first, self._columns, self._rows, self.chosen)
@@ -75,7 +75,7 @@ class TensorTable(DataTable[Text], inherit_bindings=False):
         if keys != [key.value for key in self.rows]:
             self.clear()
             for key, cells in rows:
-                self.add_row(_name(key, name), *cells, key=key)
+                self.add_row(_name(key, name, whole=columns is _RANKED), *cells, key=key)
             if chosen in keys:
                 self.move_cursor(row=keys.index(str(chosen)))
             return
@@ -92,9 +92,9 @@ class TensorTable(DataTable[Text], inherit_bindings=False):
             self.move_cursor(row=keys.index(tensor))
 
 
-def _name(tensor: str, width: int) -> Text:
-    """A tensor's name without what all of its list have; of a long one the end, which tells layers apart."""
-    name = tensor.removesuffix(WEIGHT)
+def _name(tensor: str, width: int, *, whole: bool) -> Text:
+    """A tensor's name, without what all of a list of weights have; of a long one the end, which tells layers apart."""
+    name = tensor if whole else tensor.removesuffix(WEIGHT)
     return Text(name if len(name) < width else "…" + name[2 - width :], TEXT)
 
 
@@ -135,8 +135,7 @@ def _weight(row: dict[str, Any]) -> list[Text]:
 
 def _ranked(part: Part) -> list[Text]:
     return [
-        _right(part.what, QUIET),
         _right(numbers.significant(part.off)),
-        _right(f"{part.points:+.2f}", BAD if part.points <= -1 else TEXT),
+        _right(f"{part.points:+.2f}" if part.points else "0", BAD if part.points <= -1 else TEXT),
         Text(" " + bar(part.share, 7), ACTIVE),
     ]
