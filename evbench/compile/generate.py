@@ -6,7 +6,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from evbench.compile.layers import Call, Constants, float_literal, lower_operator, scratch_words
+from evbench.compile.constants import Constants
+from evbench.compile.layers import Call, float_literal, lower_operator, scratch_words
 from evbench.compile.representation import stream_constants
 from evbench.compile.sparse import (
     Choice,

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
+from evbench.compile.constants import FAST_BYTES
 from evbench.compile.generate import Generated, layer_scratch_bytes
-from evbench.compile.layers import FAST_BYTES
 from evbench.compile.linker import ARENAS, STACK_BYTES
 from evbench.compile.representation import filter_bytes
 from evbench.errors import DoesNotFitError

@@ -13,7 +13,8 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from evbench.compile.layers import SCRATCH_WORDS, Call, Constants, convolution_family
+from evbench.compile.constants import Constants
+from evbench.compile.layers import SCRATCH_WORDS, Call, convolution_family
 from evbench.graph.activity import LayerActivity, recorded_activity
 from evbench.graph.background import Background, backgrounds
 from evbench.graph.model import (

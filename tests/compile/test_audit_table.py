@@ -7,7 +7,8 @@ from itertools import product
 import numpy as np
 import pytest
 
-from evbench.compile.layers import Constants, lower_operator
+from evbench.compile.constants import Constants
+from evbench.compile.layers import lower_operator
 from evbench.errors import EvbenchError
 from evbench.graph.audit import audit, layers_of, load_target
 from evbench.graph.model import (
