@@ -15,7 +15,7 @@ from evbench import cli
 from evbench.errors import BoardError
 from evbench.graph.activity import recorded_activity
 from evbench.jobs import actions, engine, processes
-from evbench.jobs.bundled import bundle
+from evbench.jobs.bundled import bundle, renew
 from evbench.jobs.models import model_of_job, open_model, windows_for
 from evbench.jobs.pipeline import plan
 from evbench.jobs.quantisation import statistics_of
@@ -298,6 +298,19 @@ def test_a_finished_jobs_quantised_model_replaces_the_bundled_one_with_its_board
     assert json.loads((tmp_path / "model" / "model.json").read_text()) == card
     assert (card["approach"], card["board"]["board"]) == ("qat-int8", "virtual-h743")
     assert {path.name for path in (tmp_path / "model").iterdir()} == {"model.json", *card["files"]}
+
+
+def test_the_board_on_a_bundled_models_card_is_measured_anew(
+    finished: JobRow, workspace: Workspace, folder: Path, tmp_path: Path
+) -> None:
+    card = bundle(workspace, finished.id, tmp_path / "model")
+    old = {**card, "board": {**card["board"], "build_id": "0" * 12, "total_cycles": 1}}
+    (tmp_path / "model" / "model.json").write_text(json.dumps(old))
+    again = renew(workspace, tmp_path / "model", folder / "data")
+    same = ("board", "build_id", "flash_bytes", "ram_bytes", "stack_bytes", "parity")
+    assert all(again["board"][name] == card["board"][name] for name in same)
+    assert again["board"]["total_cycles"] == pytest.approx(card["board"]["total_cycles"], rel=1e-3)
+    assert again["files"] == card["files"]
 
 
 def test_a_setting_of_quantisation_leaves_the_float_stages_alone(folder: Path) -> None:
