@@ -122,11 +122,11 @@ def _append_cells(text: Text, dots: NDArray[np.int64], marks: NDArray[np.int64],
     cells = dots.reshape(4, -1, 2).transpose(1, 0, 2)
     bits = np.where(cells > 0, _DOTS, 0).sum((1, 2))
     owner = np.where(marks > 0, marks, cells.max((1, 2)))
-    for bit, mark, number in zip(bits.tolist(), marks.tolist(), owner.tolist(), strict=True):
-        if number:
-            text.append("•" if mark else chr(_BRAILLE + bit), lines[number - 1].colour)
-        else:
-            text.append(" ")
+    shown = np.where(marks > 0, ord("•"), np.where(owner > 0, _BRAILLE + bits, ord(" ")))
+    starts = np.flatnonzero(np.diff(owner, prepend=-1))
+    for first, last in zip(starts, [*starts[1:], len(owner)], strict=True):
+        number = int(owner[first])
+        text.append("".join(map(chr, shown[first:last])), lines[number - 1].colour if number else "")
 
 
 def _y_labels(y: Span, rows: int, percent: bool, powers: bool) -> dict[int, str]:

@@ -105,7 +105,7 @@ def test_html_needs_nothing_but_itself_and_draws_every_plot(content: dict[str, A
 
 
 def test_names_in_a_page_cannot_break_it(content: dict[str, Any]) -> None:
-    content["recipe"] = "<b>&"
+    content["name"] = "<b>&"
     content["layers"]["qat-int8"][0]["name"] = "a<b"
     page = html(content)
     assert "<h1>&lt;b&gt;&amp;, job" in page

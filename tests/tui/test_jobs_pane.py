@@ -11,11 +11,12 @@ from evbench.jobs import engine
 from evbench.jobs.leases import try_lease
 from evbench.jobs.store import Store
 from evbench.tui.app import Workbench
+from evbench.tui.curves import nice_ticks
 from evbench.tui.dialogs import RunDialog
 from evbench.tui.state.job import read_job, smooth
 from evbench.tui.state.queue import read_jobs, recipe_choices
 from evbench.tui.widgets.log_view import LogView
-from evbench.tui.widgets.loss_plot import LossPlot, nice_ticks
+from evbench.tui.widgets.loss_plot import LossPlot
 from evbench.workspace import Workspace
 
 

@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 from test_snapshots import shows, sizes
+from textual.widgets import Input
 from training_runs import NOW, add_run
 
 from evbench.jobs import recipes
@@ -67,7 +68,8 @@ def test_the_recipes_there_are(snap_compare: Compare, workspace: Workspace, size
 
 
 @pytest.mark.usefixtures("elsewhere")
-def test_a_sweep_being_typed(snap_compare: Compare, workspace: Workspace) -> None:
+def test_a_sweep_being_typed(snap_compare: Compare, workspace: Workspace, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(Input, "_toggle_cursor", lambda self: None)
     recipes.save_text(workspace, "short", '[dataset]\nname = "simulated-bars"\n')
     ready = shows("#complaint", "2 jobs", "3", "p", "s", "1", "comma", "0", "full_stop", "5")
     assert snap_compare(Workbench(workspace), terminal_size=(80, 24), run_before=ready)

@@ -16,6 +16,7 @@ from evbench.profiles import Recipe
 def report_content(store: Store, job_id: int | None = None) -> dict[str, Any]:
     """The JSON of `evbench report --format json`: the report of a finished run, of the newest one for None, and
 
+    * "name": what the run is called: its recipe, and in a sweep the value it has
     * "data": "name", "what" it shows, "path" (None for simulated sets), "simulated", "claimed" (whether the claims were
       made on this data), "windows" and "recordings" of the test split
     * "claimed_on" and "claims": "approach", "model_bytes", "accuracy" (0 to 1), "latency_ms"
@@ -29,6 +30,7 @@ def report_content(store: Store, job_id: int | None = None) -> dict[str, Any]:
     recipe = Recipe.model_validate(job.settings["recipe"])
     return {
         **report,
+        "name": job.recipe,
         "board": job.settings["board"],
         "data": _data(recipe, job.settings["data"], report["rows"]),
         "claimed_on": CLAIMED_ON,

@@ -28,7 +28,7 @@ td.cell { text-align: center; padding: .2rem .4rem; }
 
 def html(content: dict[str, Any]) -> str:
     """The report of `report_content` as an HTML document."""
-    title = f"{content['recipe']}, job {content['job']}"
+    title = f"{content['name']}, job {content['job']}"
     last = content["rows"][-1]["approach"]
     parts = [
         f"<h1>{escape(title)}</h1>",

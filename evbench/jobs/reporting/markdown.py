@@ -18,7 +18,7 @@ def markdown(content: dict[str, Any]) -> str:
         name = "" if line.claimed else f"**{line.name}**"
         rows.append([name, "claimed" if line.claimed else "measured", *(line.cells[column] for column in HEADINGS)])
     parts = [
-        f"# {content['recipe']}, job {content['job']}",
+        f"# {content['name']}, job {content['job']}",
         data_sentence(content),
         "\n".join(_row(row) for row in rows),
         "\n".join(f"* {note}" for note in notes(content)),

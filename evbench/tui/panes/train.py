@@ -128,24 +128,24 @@ class TrainPane(SteeringPane):
             self.query_one(part).display = bool(runs)
         self.query_one("#no-training").display = not runs and self._jobs.read
         table = self.query_one(DataTable)
-        self._set_columns(table)
+        width = self._set_columns(table)
         keys = [str(job.id) for job in runs]
         if keys != [key.value for key in table.rows]:
             table.clear()
             for job in runs:
-                table.add_row(*_cells(job), key=str(job.id))
+                table.add_row(*_cells(job, width), key=str(job.id))
             if str(self._chosen) not in keys:
                 self._chosen = runs[0].id if runs else None
         else:
             for job in runs:
-                for (name, _), cell in zip(_COLUMNS, _cells(job), strict=True):
+                for (name, _), cell in zip(_COLUMNS, _cells(job, width), strict=True):
                     if table.get_cell(str(job.id), name) != cell:
                         table.update_cell(str(job.id), name, cell)
         if str(self._chosen) in keys and table.cursor_row != keys.index(str(self._chosen)):
             table.move_cursor(row=keys.index(str(self._chosen)))
 
-    def _set_columns(self, table: DataTable[Text]) -> None:
-        """Long names of recipes are worth more room where there is some."""
+    def _set_columns(self, table: DataTable[Text]) -> int:
+        """Long names of recipes are worth more room where there is some; returns how much they have."""
         widths = dict(_COLUMNS)
         if not _WIDE <= self.app.size.width < _WIDER:
             widths["recipe"] = _LONG_NAMES
@@ -153,6 +153,7 @@ class TrainPane(SteeringPane):
             table.clear(columns=True)
             for name, width in widths.items():
                 table.add_column(name, key=name, width=width)
+        return widths["recipe"]
 
     @on(DataTable.RowHighlighted)
     def _choose(self, event: DataTable.RowHighlighted) -> None:
@@ -189,8 +190,8 @@ class TrainPane(SteeringPane):
         fresh = self._shown is None or message.shown.job_id != self._shown.job_id
         compared = (self._other is None) != (message.other is None)
         self._shown, self._other, self._comparison = message.shown, message.other, message.comparison
-        if fresh or self._approach not in message.shown.confusion:
-            self._approach = list(message.shown.confusion)[-1] if message.shown.confusion else ""
+        if fresh:
+            self._approach = ""
         if compared:
             self._lay_out()
         self._draw()
@@ -215,7 +216,7 @@ class TrainPane(SteeringPane):
                 subtitle=f"{axis} · • validation{faded}" + " · l log" * (plot.quantity == "loss"),
             )
         self.query_one(ScaleList).show(shown.scales)
-        self.query_one(ConfusionView).show(shown.confusion.get(self._approach), self._whole)
+        self.query_one(ConfusionView).show(shown.confusion.get(self._confused), self._whole)
         if self._comparison is not None:
             self.query_one(DifferenceView).show(self._comparison)
 
@@ -244,10 +245,16 @@ class TrainPane(SteeringPane):
         self._view = views[(views.index(self._view) + 1) % len(views)]
         self._lay_out()
 
+    @property
+    def _confused(self) -> str:
+        """Whose confusion matrix is shown: that of the approach trained last, until the user chooses another."""
+        names = list(self._shown.confusion) if self._shown else []
+        return self._approach if self._approach in names else names[-1] if names else ""
+
     def action_approach(self) -> None:
         if self._shown is not None and self._shown.confusion:
             names = list(self._shown.confusion)
-            self._approach = names[(names.index(self._approach) + 1) % len(names)]
+            self._approach = names[(names.index(self._confused) + 1) % len(names)]
             self._draw()
 
     def action_whole(self) -> None:
@@ -312,11 +319,17 @@ def _nothing_to_compare() -> Exception:
     return JobError("There is no other run to compare with", remedy="Start one with n")
 
 
-def _cells(job: JobEntry) -> list[Text]:
+def _shortened(name: str, width: int) -> str:
+    """A name in `width` cells: its middle is left out, for the runs of a sweep differ at their ends."""
+    end = width * 2 // 3
+    return name if len(name) <= width else f"{name[: width - end - 1]}…{name[-end:]}"
+
+
+def _cells(job: JobEntry, width: int) -> list[Text]:
     style = STATE_STYLES[job.state]
     return [
         Text(str(job.id), f"bold {inks.TEXT}"),
-        Text(job.recipe, inks.TEXT, no_wrap=True, overflow="ellipsis"),
+        Text(_shortened(job.recipe, width), inks.TEXT, no_wrap=True),
         Text(job.state[:8], style),
         Text(f"{job.progress * 100:3.0f}%", inks.QUIET),
     ]

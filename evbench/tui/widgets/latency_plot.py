@@ -8,7 +8,7 @@ from textual.color import Color
 from textual_plotext import PlotextPlot
 
 from evbench.tui import inks
-from evbench.tui.widgets.loss_plot import nice_ticks
+from evbench.tui.curves import nice_ticks
 
 if TYPE_CHECKING:
     from evbench.jobs.live import Live

@@ -37,7 +37,7 @@ class ReportTable(VerticalScroll):
     def show(self, content: Mapping[str, Any]) -> None:
         """Show this report in place of the one before."""
         self._content = dict(content)
-        self.border_title = f"{content['recipe']}, job {content['job']}"
+        self.border_title = f"{content['name']}, job {content['job']}"
         self._draw()
 
     def on_resize(self) -> None:
