@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import gc
 import os
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -45,6 +46,7 @@ _EVERY = 0.5
 _PATIENCE_S = 2
 """For a database that another program holds; what a key has asked for waits longer, and the user is told."""
 _READING_TIME = 10
+_RARELY = 200
 
 
 class Workbench(ThemedApp):
@@ -71,6 +73,7 @@ class Workbench(ThemedApp):
         self.VERTICAL_BREAKPOINTS = [(0, "-short"), (34, "-tall")]
         self.workspace = workspace
         self.data = data
+        self.pane_loaded: Callable[[], None] | None = None
         self._store: Store | None = None
         self._at_work: set[Worker[Any]] = set()
 
@@ -111,6 +114,8 @@ class Workbench(ThemedApp):
             pane.display = False
             await switcher.mount(pane)
             pane.jobs_changed(self.jobs)
+            if self.pane_loaded is not None:
+                self.call_after_refresh(self.pane_loaded)
         switcher.current = name
         self.query_one(PaneBar).current = name
         self.pane.shown()
@@ -232,4 +237,7 @@ def run(workspace: Workspace, data: Path | None = None) -> None:
 
     app = Workbench(workspace, Path(os.path.abspath(data)) if data else None, preferences_file())
     app.pixels = image_widget()
+    # Looking for garbage among all that panes have loaded takes a tenth of a second, every few seconds of playing.
+    gc.set_threshold(*gc.get_threshold()[:2], _RARELY)
+    app.pane_loaded = gc.freeze
     app.run()

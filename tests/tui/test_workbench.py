@@ -14,6 +14,7 @@ from evbench.tui.actions import PANES, PaneEntry, actions_of, all_actions
 from evbench.tui.app import Workbench
 from evbench.tui.dialogs import HelpDialog
 from evbench.tui.palette import ActionCommands
+from evbench.tui.panes.base import Pane
 from evbench.tui.widgets.pane_bar import PaneBar
 from evbench.workspace import Workspace
 
@@ -88,6 +89,16 @@ async def test_the_palette_finds_an_action_and_does_it_on_its_pane(workspace: Wo
         await pilot.press(*"jobs: run", "enter")
         await settle(pilot)
         assert app.query_one(ContentSwitcher).current == "jobs"
+
+
+async def test_what_is_to_happen_when_a_pane_has_been_loaded_happens_once_for_each(workspace: Workspace) -> None:
+    loaded: list[int] = []
+    app = Workbench(workspace)
+    app.pane_loaded = lambda: loaded.append(len(app.query(Pane)))
+    async with app.run_test() as pilot:
+        await until(pilot, lambda: loaded == [1])
+        await press(pilot, "6", "1", "6")
+        await until(pilot, lambda: loaded == [1, 2])
 
 
 @pytest.mark.parametrize("pane", PANES, ids=lambda pane: pane.id)
