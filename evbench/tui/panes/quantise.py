@@ -19,7 +19,7 @@ from evbench.tui.inks import BAD, CAUTION, GOOD, KEY, QUIET, TEXT
 from evbench.tui.messages import ChoicesFound, LayerFound, ModelMissing, ModelRead, RankingRead, Submitted, TensorRead
 from evbench.tui.panes.base import TROUBLE, Pane
 from evbench.tui.state.profiles import BUNDLED
-from evbench.tui.state.queue import JobEntry, JobsState
+from evbench.tui.state.queue import JobsState
 from evbench.tui.state.ranking import Ranking, measure, read_ranking
 from evbench.tui.state.tensors import (
     TRAINING,
@@ -395,6 +395,3 @@ class QuantisePane(Pane):
     def jobs_changed(self, jobs: JobsState) -> None:
         if self._choice is None and self.display and self.is_mounted:
             self.find()
-
-    def shows(self, job: JobEntry) -> bool:
-        return False
