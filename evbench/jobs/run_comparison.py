@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
+from pydantic import ValidationError
 from rich.console import Group, RenderableType
 from rich.table import Table
 from rich.text import Text
@@ -19,12 +20,23 @@ _BEST = {"validation_accuracy": max, "validation_loss": min, "test_accuracy": ma
 
 
 def recipe_of(job: JobRow) -> Recipe:
-    """The recipe that a job runs, as it was when the job was queued. Raises JobError where it runs none."""
+    """The recipe that a job runs, as it was when the job was queued.
+
+    Raises JobError where it runs none, or one that this evbench does not know any more.
+    """
     if job.kind != "run":
         raise JobError(
             f"Job {job.id} runs no recipe", where=f"Job {job.id}, {job.recipe}", remedy="Choose a job of kind run"
         )
-    return Recipe.model_validate(job.settings["recipe"])
+    try:
+        return Recipe.model_validate(job.settings["recipe"])
+    except ValidationError as error:
+        key = ".".join(map(str, error.errors(include_url=False)[0]["loc"]))
+        raise JobError(
+            f"Job {job.id} was queued by an evbench whose recipes were others",
+            where=f"Setting {key} of {job.recipe}",
+            remedy="Run the recipe again",
+        ) from None
 
 
 def compare_runs(store: Store, first: int, second: int) -> dict[str, Any]:

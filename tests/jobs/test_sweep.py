@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import pytest
 
-from evbench.errors import ProfileError
+from evbench.errors import JobError, ProfileError
 from evbench.jobs import engine
-from evbench.jobs.run_comparison import compare_runs
+from evbench.jobs.run_comparison import compare_runs, recipe_of
 from evbench.jobs.store import Store
 from evbench.jobs.sweep import Sweep, parse_sweep, start_sweep, sweep_result
+from evbench.profiles import load_recipe
 from evbench.workspace import Workspace
 
 
@@ -95,3 +96,10 @@ def test_two_runs_are_compared_by_their_recipes_and_by_the_best_of_each(store: S
         {"approach": "qat-int8", "metric": "validation_accuracy", "values": [0.9, None]},
         {"approach": "qat-int8", "metric": "validation_loss", "values": [None, 0.2]},
     ]
+
+
+def test_a_run_whose_recipe_is_of_another_time_says_so(store: Store) -> None:
+    recipe = {**load_recipe("bars-voxel-qat").model_dump(mode="json"), "colour": "blue"}
+    job = store.add_job("run", "old", {"recipe": recipe, "data": None, "board": "virtual-h743"})
+    with pytest.raises(JobError, match="Setting colour of old"):
+        recipe_of(store.job(job))

@@ -7,6 +7,7 @@ from typing import Any
 from evbench.events.datasets.catalogue import list_datasets
 from evbench.jobs.actions import report_of
 from evbench.jobs.reporting.claims import CLAIMED_DATASETS, CLAIMED_ON, CLAIMS
+from evbench.jobs.run_comparison import recipe_of
 from evbench.jobs.store import Store
 from evbench.jobs.studies.job import study_results
 from evbench.jobs.trainings import history_by_approach
@@ -27,7 +28,7 @@ def report_content(store: Store, job_id: int | None = None) -> dict[str, Any]:
     """
     report = report_of(store, job_id)
     job = store.job(report["job"])
-    recipe = Recipe.model_validate(job.settings["recipe"])
+    recipe = recipe_of(job)
     return {
         **report,
         "name": job.recipe,
