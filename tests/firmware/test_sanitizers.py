@@ -10,7 +10,7 @@ from tests.firmware import sanitized
 
 HERE = Path(__file__).parent
 CHECKED = (
-    *("test_kernels", "test_sparse_kernels", "test_in_place", "test_events"),
+    *("test_kernels", "test_sparse_kernels", "test_sparse_sites", "test_in_place", "test_events"),
     *("test_firmware_link", "test_server", "test_link_fuzz"),
 )
 
