@@ -46,7 +46,6 @@ _EVERY = 0.5
 _PATIENCE_S = 2
 """For a database that another program holds; what a key has asked for waits longer, and the user is told."""
 _READING_TIME = 10
-_RARELY = 200
 
 
 class Workbench(ThemedApp):
@@ -238,6 +237,5 @@ def run(workspace: Workspace, data: Path | None = None) -> None:
     app = Workbench(workspace, Path(os.path.abspath(data)) if data else None, preferences_file())
     app.pixels = image_widget()
     # Looking for garbage among all that panes have loaded takes a tenth of a second, every few seconds of playing.
-    gc.set_threshold(*gc.get_threshold()[:2], _RARELY)
     app.pane_loaded = gc.freeze
     app.run()
