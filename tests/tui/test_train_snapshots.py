@@ -4,11 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import pytest
 from test_snapshots import shows, sizes
+from textual.pilot import Pilot
 from textual.widgets import Input
 from training_runs import NOW, add_run
+from tui_helpers import text_of, until
 
 from evbench.jobs import recipes
 from evbench.jobs.store import Store
@@ -30,7 +33,14 @@ def test_train_with_a_run_under_way(
 ) -> None:
     add_run(store, "bars-done")
     add_run(store, "bars-running", done=3)
-    ready = shows("#trainings", "QAT int8", "3")
+    # The matrix is the last part to find its height.
+    last = ("#confusion", "Most confused") if size[0] > 80 else ("#trainings", "QAT int8")
+
+    async def ready(pilot: Pilot[Any]) -> None:
+        await shows("#trainings", "QAT int8", "3")(pilot)
+        await shows(*last)(pilot)
+        await until(pilot, lambda: size[0] == 80 or text_of(pilot.app, "#confusion").count("down") == 2)
+
     assert snap_compare(Workbench(workspace), terminal_size=size, run_before=ready)
 
 
