@@ -85,7 +85,7 @@ def workbench(
     ] = False,
 ) -> None:
     """Takes event-camera networks from recordings to a Cortex-M7. Without a command, opens the workbench."""
-    options.workspace, options.debug = workspace, debug
+    options.workspace, options.debug, options.data = workspace, debug, data
     if context.invoked_subcommand is None:
         from evbench.tui.app import run
 
@@ -313,7 +313,7 @@ def serve_workbench(
     """Show the workbench in a browser on this machine; the extra `serve` installs what it needs."""
     from evbench.tui.serving import serve
 
-    serve(open_workspace(), port)
+    serve(open_workspace(), port, options.data)
 
 
 def main() -> None:

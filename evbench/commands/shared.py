@@ -44,6 +44,7 @@ class Options:
 
     workspace: Path | None = None
     debug: bool = False
+    data: Path | None = None
 
 
 options = Options()

@@ -187,7 +187,9 @@ def load_prepared(network: nn.Module, path: Path) -> PreparedProgram:
         prepared.load_state_dict(state)
     except RuntimeError as error:
         raise ModelError(
-            "The saved program belongs to another network", where=str(path), remedy="Name the network it was trained as"
+            "The saved program belongs to another network",
+            where=str(path),
+            remedy="Name the network it was trained as; where its shape has changed since, train it again",
         ) from error
     return prepared.eval()
 

@@ -11,14 +11,15 @@ from evbench.errors import EvbenchError
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable
+    from pathlib import Path
 
     from evbench.workspace import Workspace
 
 HOST = "127.0.0.1"
 
 
-def serve(workspace: Workspace, port: int) -> None:
-    """Serve the workbench of a workspace on a port of this machine until the process is asked to end.
+def serve(workspace: Workspace, port: int, data: Path | None = None) -> None:
+    """Serve the workbench of a workspace, with a recording or folder open, on a port of this machine until it is ended.
 
     Pages of other origins are refused: a browser would let any of them steer the workbench otherwise.
     Raises EvbenchError where textual-serve is missing or the port is taken.
@@ -51,6 +52,8 @@ def serve(workspace: Workspace, port: int) -> None:
             return app
 
     command = [sys.executable, "-m", "evbench.cli", "--workspace", str(workspace.root)]
+    if data is not None:
+        command += ["--data", str(data.resolve())]
     LocalServer(shlex.join(command), host=HOST, port=port, title="evbench").serve()
 
 

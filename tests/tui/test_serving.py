@@ -16,6 +16,7 @@ import pytest
 from PIL import Image
 
 from evbench.errors import EvbenchError
+from evbench.resources import resource
 from evbench.tui import inks
 from evbench.tui.serving import HOST, serve
 from evbench.workspace import Workspace
@@ -35,8 +36,9 @@ def free_port() -> int:
 def port(tmp_path_factory: pytest.TempPathFactory) -> Iterator[int]:
     """The port of a workbench served by the command."""
     folder, number = tmp_path_factory.mktemp("served"), free_port()
+    workbench = ["--workspace", str(folder / "ws"), "--data", str(resource("assets/recordings"))]
     process = subprocess.Popen(
-        [sys.executable, "-m", "evbench.cli", "--workspace", str(folder / "ws"), "serve", "--port", str(number)],
+        [sys.executable, "-m", "evbench.cli", *workbench, "serve", "--port", str(number)],
         cwd=folder,
         env=os.environ | {"XDG_CONFIG_HOME": str(folder)},
         stdout=subprocess.DEVNULL,
@@ -75,6 +77,8 @@ async def test_a_browser_gets_the_page_and_steers_the_workbench_through_its_sock
         async with session.ws_connect(f"http://{HOST}:{port}/ws?width=100&height=30") as websocket:
             await seen(websocket, "First time here?")
             await websocket.send_json(["stdin", "q"])
+            await websocket.send_json(["stdin", "1"])
+            await seen(websocket, "bar-clockwise")
             await websocket.send_json(["stdin", "6"])
             await seen(websocket, "No job has run in this workspace yet.")
             await websocket.send_json(["resize", {"width": 80, "height": 24}])

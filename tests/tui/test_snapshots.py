@@ -11,7 +11,7 @@ import pytest
 from live_player import FakePlayer, at_window
 from tensors import RANKED, add_model, add_training
 from textual.pilot import Pilot
-from tui_helpers import opened, press, settle, text_of, until
+from tui_helpers import opened, press, settle, still, text_of, until
 
 from evbench.jobs import live
 from evbench.jobs.store import Store
@@ -53,7 +53,7 @@ def shows(selector: str, words: str, *keys: str) -> Callable[[Pilot[None]], Awai
         await opened(pilot)
         await press(pilot, *keys)
         await until(pilot, lambda: words in text_of(app, selector))
-        await settle(pilot)
+        await still(pilot)
 
     return before
 

@@ -11,7 +11,7 @@ from test_snapshots import shows, sizes
 from textual.pilot import Pilot
 from textual.widgets import Input
 from training_runs import NOW, add_run
-from tui_helpers import text_of, until
+from tui_helpers import still, text_of, until
 
 from evbench.jobs import recipes
 from evbench.jobs.store import Store
@@ -40,6 +40,7 @@ def test_train_with_a_run_under_way(
         await shows("#trainings", "QAT int8", "3")(pilot)
         await shows(*last)(pilot)
         await until(pilot, lambda: size[0] == 80 or text_of(pilot.app, "#confusion").count("down") == 2)
+        await still(pilot)
 
     assert snap_compare(Workbench(workspace), terminal_size=size, run_before=ready)
 

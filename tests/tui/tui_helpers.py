@@ -36,6 +36,18 @@ async def until(pilot: Pilot[None], reached: Callable[[], bool]) -> None:
     raise AssertionError("the workbench never came to the expected state:\n" + text_of(pilot.app, "*"))
 
 
+async def still(pilot: Pilot[None]) -> None:
+    """Wait until the screen looks the same twice: what is laid out anew is drawn some turns after its text is set."""
+    deadline, seen = time.monotonic() + PATIENCE_S, ""
+    while time.monotonic() < deadline:
+        await settle(pilot)
+        await pilot.pause(0.05)
+        before, seen = seen, pilot.app.export_screenshot()
+        if seen == before:
+            return
+    raise AssertionError("the screen never came to rest:\n" + text_of(pilot.app, "*"))
+
+
 async def opened(pilot: Pilot[None]) -> None:
     """Wait until the Data pane has opened its first recording."""
     await until(pilot, lambda: bool(pilot.app.query("#recording") and pilot.app.query_one("#recording").border_title))

@@ -52,7 +52,8 @@ class ScaleList(VerticalScroll):
             return
         name = min(max(len(row.tensor) for row in self._rows), max(width // 3, 8)) + 1
         room = max(width - name - _FIGURES, 4)
-        head.update(Text(f"{'tensor':<{name}}{'over the training':<{room}}{'scale':>12}{'drift':>10}", inks.QUIET))
+        trace = next((words for words in ("over the training", "training") if len(words) < room), "")
+        head.update(Text(f"{'tensor':<{name}}{trace:<{room}}{'scale':>12}{'drift':>10}", inks.QUIET))
         lines.update(Text("\n", no_wrap=True, overflow="crop").join(_line(row, name, room) for row in self._rows))
 
 
