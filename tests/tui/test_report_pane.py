@@ -4,7 +4,7 @@ import json
 
 import pytest
 from finished_run import add_finished_run, add_study
-from tui_helpers import press, settle, text_of, until
+from tui_helpers import at_pane, press, text_of, until
 
 from evbench.jobs.store import Store
 from evbench.tui.actions import actions_of
@@ -22,10 +22,7 @@ def title_of(app: Workbench, selector: str) -> str:
 
 
 async def test_an_empty_workspace_says_how_a_report_comes_about(workspace: Workspace) -> None:
-    app = Workbench(workspace)
-    async with app.run_test(size=(80, 24)) as pilot:
-        await settle(pilot)
-        await press(pilot, "7")
+    async with at_pane(workspace, "7", (80, 24)) as (app, pilot):
         await until(pilot, lambda: "3 n  starts a recipe" in text_of(app, "#no-report"))
         await press(pilot, *(action.key for action in actions_of("report")))
         assert isinstance(app.pane, ReportPane)
@@ -33,10 +30,7 @@ async def test_an_empty_workspace_says_how_a_report_comes_about(workspace: Works
 
 async def test_approaches_stand_above_what_is_published_of_them(workspace: Workspace, store: Store) -> None:
     add_finished_run(store)
-    app = Workbench(workspace)
-    async with app.run_test(size=WIDE) as pilot:
-        await settle(pilot)
-        await press(pilot, "7")
+    async with at_pane(workspace, "7") as (app, pilot):
         await until(pilot, lambda: "QAT int8" in text_of(app, "#report-table"))
         shown = text_of(app, "#report-table")
         lines = shown.splitlines()
@@ -54,10 +48,7 @@ async def test_approaches_stand_above_what_is_published_of_them(workspace: Works
 
 async def test_a_narrow_table_leaves_flash_away_and_keeps_the_intervals(workspace: Workspace, store: Store) -> None:
     add_finished_run(store)
-    app = Workbench(workspace)
-    async with app.run_test(size=(80, 24)) as pilot:
-        await settle(pilot)
-        await press(pilot, "7")
+    async with at_pane(workspace, "7", (80, 24)) as (app, pilot):
         await until(pilot, lambda: "QAT int8" in text_of(app, "#report-table"))
         shown = text_of(app, "#report-table")
         assert "63.6 % 62.3–64.9" in shown
@@ -67,10 +58,7 @@ async def test_a_narrow_table_leaves_flash_away_and_keeps_the_intervals(workspac
 
 async def test_v_goes_from_the_table_to_plots_and_studies_and_keys_stay(workspace: Workspace, store: Store) -> None:
     add_finished_run(store)
-    app = Workbench(workspace)
-    async with app.run_test(size=(80, 24)) as pilot:
-        await settle(pilot)
-        await press(pilot, "7")
+    async with at_pane(workspace, "7", (80, 24)) as (app, pilot):
         await until(pilot, lambda: "QAT int8" in text_of(app, "#report-table"))
         for view in ("plots", "studies", "table"):
             await press(pilot, "v")
@@ -82,10 +70,7 @@ async def test_v_goes_from_the_table_to_plots_and_studies_and_keys_stay(workspac
 async def test_j_and_the_steps_choose_whose_report_is_shown(workspace: Workspace, store: Store) -> None:
     for name in ("first", "second", "third"):
         add_finished_run(store, name)
-    app = Workbench(workspace)
-    async with app.run_test(size=WIDE) as pilot:
-        await settle(pilot)
-        await press(pilot, "7")
+    async with at_pane(workspace, "7") as (app, pilot):
         await until(pilot, lambda: title_of(app, "#report-table") == "third, job 3")
         await press(pilot, "comma", "comma", "comma")
         await until(pilot, lambda: title_of(app, "#report-table") == "first, job 1")
@@ -103,10 +88,7 @@ async def test_j_and_the_steps_choose_whose_report_is_shown(workspace: Workspace
 @pytest.mark.parametrize(("downs", "suffix"), [(0, ".html"), (1, ".md"), (2, ".json")])
 async def test_e_writes_the_report_as_a_file(workspace: Workspace, store: Store, downs: int, suffix: str) -> None:
     add_finished_run(store)
-    app = Workbench(workspace)
-    async with app.run_test(size=WIDE) as pilot:
-        await settle(pilot)
-        await press(pilot, "7")
+    async with at_pane(workspace, "7") as (app, pilot):
         await until(pilot, lambda: "QAT int8" in text_of(app, "#report-table"))
         await press(pilot, "e", *["down"] * downs, "enter")
         path = workspace.root / "reports" / f"bars-voxel-qat-job-1{suffix}"
@@ -119,10 +101,7 @@ async def test_s_shows_the_next_study_with_its_verdict(workspace: Workspace, sto
     add_finished_run(store)
     add_study(store, "approaches")
     add_study(store, "observers")
-    app = Workbench(workspace)
-    async with app.run_test(size=WIDE) as pilot:
-        await settle(pilot)
-        await press(pilot, "7")
+    async with at_pane(workspace, "7") as (app, pilot):
         await until(pilot, lambda: title_of(app, "#report-studies") == "study 1 of 2")
         assert "The claim is not decided here" in text_of(app, "#report-studies")
         await press(pilot, "s")
@@ -133,20 +112,14 @@ async def test_s_shows_the_next_study_with_its_verdict(workspace: Workspace, sto
 
 async def test_studies_are_shown_where_no_run_has_finished(workspace: Workspace, store: Store) -> None:
     add_study(store)
-    app = Workbench(workspace)
-    async with app.run_test(size=(80, 24)) as pilot:
-        await settle(pilot)
-        await press(pilot, "7")
+    async with at_pane(workspace, "7", (80, 24)) as (app, pilot):
         await until(pilot, lambda: title_of(app, "#report-studies") == "study 1 of 1")
         assert not app.query_one("#no-report").display
 
 
 async def test_a_run_that_ends_while_the_pane_is_shown_appears(workspace: Workspace, store: Store) -> None:
     add_finished_run(store, "first")
-    app = Workbench(workspace)
-    async with app.run_test(size=WIDE) as pilot:
-        await settle(pilot)
-        await press(pilot, "7")
+    async with at_pane(workspace, "7") as (app, pilot):
         await until(pilot, lambda: title_of(app, "#report-table") == "first, job 1")
         add_finished_run(store, "second")
         await until(pilot, lambda: title_of(app, "#report-table") == "second, job 2")

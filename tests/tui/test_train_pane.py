@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from textual.widgets import DataTable, OptionList
 from training_runs import NOW, STARTED, STEPS, add_run, confusion, write
-from tui_helpers import press, settle, text_of, until
+from tui_helpers import at_pane, press, settle, text_of, until
 
 from evbench.jobs import engine
 from evbench.jobs.store import Store
@@ -42,10 +42,7 @@ def title_of(app: Workbench, selector: str) -> str:
 
 
 async def test_an_empty_workspace_says_which_key_starts_a_run(workspace: Workspace) -> None:
-    app = Workbench(workspace)
-    async with app.run_test(size=(80, 24)) as pilot:
-        await settle(pilot)
-        await press(pilot, "3")
+    async with at_pane(workspace, "3", (80, 24)) as (app, pilot):
         assert re.search(r"n\s+starts one", text_of(app, "#no-training"))
         await press(pilot, *(action.key for action in actions_of("train") if action.call not in ("new_run", "recipes")))
         assert isinstance(app.pane, TrainPane)
@@ -54,10 +51,7 @@ async def test_an_empty_workspace_says_which_key_starts_a_run(workspace: Workspa
 async def test_the_newest_run_is_shown_with_all_its_approaches(workspace: Workspace, store: Store) -> None:
     add_run(store, "first")
     add_run(store, "second", done=3)
-    app = Workbench(workspace)
-    async with app.run_test(size=WIDE) as pilot:
-        await settle(pilot)
-        await press(pilot, "3")
+    async with at_pane(workspace, "3") as (app, pilot):
         await until(pilot, lambda: "fp32 voxel" in text_of(app, "#trainings"))
         lines = {line[2:13].strip(): line for line in text_of(app, "#trainings").splitlines()}
         assert "2/2" in lines["fp32 frames"]
@@ -73,10 +67,7 @@ async def test_the_newest_run_is_shown_with_all_its_approaches(workspace: Worksp
 
 async def test_what_a_training_writes_appears_while_it_is_watched(workspace: Workspace, store: Store) -> None:
     job = add_run(store, done=3)
-    app = Workbench(workspace)
-    async with app.run_test(size=WIDE) as pilot:
-        await settle(pilot)
-        await press(pilot, "3")
+    async with at_pane(workspace, "3") as (app, pilot):
         await until(pilot, lambda: "3/5" in text_of(app, "#trainings"))
         store.add_metrics(job, [("qat-int8/loss", step, 0.05, STARTED + 40) for step in range(70, 4 * STEPS)])
         await until(pilot, lambda: "4/5" in text_of(app, "#trainings"))
@@ -85,10 +76,7 @@ async def test_what_a_training_writes_appears_while_it_is_watched(workspace: Wor
 async def test_choosing_another_run_shows_it(workspace: Workspace, store: Store) -> None:
     add_run(store, "first")
     add_run(store, "second", done=3)
-    app = Workbench(workspace)
-    async with app.run_test(size=WIDE) as pilot:
-        await settle(pilot)
-        await press(pilot, "3")
+    async with at_pane(workspace, "3") as (app, pilot):
         await until(pilot, lambda: "job 2" in title_of(app, "#trainings"))
         await press(pilot, "down")
         await until(pilot, lambda: "job 1" in title_of(app, "#trainings"))
@@ -98,10 +86,8 @@ async def test_choosing_another_run_shows_it(workspace: Workspace, store: Store)
 
 
 async def test_n_offers_recipes_and_starts_the_chosen_one(workspace: Workspace, started: list[int]) -> None:
-    app = Workbench(workspace)
-    async with app.run_test(size=WIDE) as pilot:
-        await settle(pilot)
-        await press(pilot, "3", "n")
+    async with at_pane(workspace, "3") as (app, pilot):
+        await press(pilot, "n")
         await until(pilot, lambda: isinstance(app.screen, RunDialog))
         recipe = app.screen.query_one("#recipes", OptionList).get_option_at_index(0).id
         await press(pilot, "enter")
@@ -111,10 +97,7 @@ async def test_n_offers_recipes_and_starts_the_chosen_one(workspace: Workspace, 
 
 async def test_x_cancels_and_r_resumes_the_chosen_run(workspace: Workspace, store: Store, started: list[int]) -> None:
     job = add_run(store, done=3)
-    app = Workbench(workspace)
-    async with app.run_test(size=WIDE) as pilot:
-        await settle(pilot)
-        await press(pilot, "3")
+    async with at_pane(workspace, "3") as (app, pilot):
         await until(pilot, lambda: "running" in text_of(app, "#runs"))
         await press(pilot, "x")
         await until(pilot, lambda: store.job(job).state == "cancelled" and "cancelle" in text_of(app, "#runs"))
@@ -127,10 +110,7 @@ async def test_x_cancels_and_r_resumes_the_chosen_run(workspace: Workspace, stor
 async def test_c_lays_another_run_behind_and_says_how_the_recipes_differ(workspace: Workspace, store: Store) -> None:
     add_run(store, "first", rate=0.01)
     add_run(store, "second", done=3)
-    app = Workbench(workspace)
-    async with app.run_test(size=WIDE) as pilot:
-        await settle(pilot)
-        await press(pilot, "3")
+    async with at_pane(workspace, "3") as (app, pilot):
         await until(pilot, lambda: "job 2" in title_of(app, "#trainings"))
         await press(pilot, "c")
         await until(pilot, lambda: isinstance(app.screen, ChoiceDialog))
@@ -147,10 +127,8 @@ async def test_c_lays_another_run_behind_and_says_how_the_recipes_differ(workspa
 
 async def test_comparing_with_nothing_is_refused(workspace: Workspace, store: Store) -> None:
     add_run(store)
-    app = Workbench(workspace)
-    async with app.run_test(size=WIDE) as pilot:
-        await settle(pilot)
-        await press(pilot, "3", "c")
+    async with at_pane(workspace, "3") as (app, pilot):
+        await press(pilot, "c")
         await until(pilot, lambda: any("no other run" in note.message for note in app._notifications))
 
 
@@ -172,10 +150,7 @@ async def test_v_goes_through_the_views(workspace: Workspace, store: Store) -> N
 
 async def test_a_and_w_choose_whose_confusion_is_shown_and_what_it_counts(workspace: Workspace, store: Store) -> None:
     add_run(store)
-    app = Workbench(workspace)
-    async with app.run_test(size=WIDE) as pilot:
-        await settle(pilot)
-        await press(pilot, "3")
+    async with at_pane(workspace, "3") as (app, pilot):
         await until(pilot, lambda: "QAT int8 · validation" in title_of(app, "#confusion"))
         assert "left taken for right in 3 of 40 windows" in text_of(app, "#confusion")
         await press(pilot, "a")
@@ -188,10 +163,7 @@ async def test_a_and_w_choose_whose_confusion_is_shown_and_what_it_counts(worksp
 
 async def test_l_draws_the_loss_on_a_logarithmic_axis(workspace: Workspace, store: Store) -> None:
     add_run(store)
-    app = Workbench(workspace)
-    async with app.run_test(size=WIDE) as pilot:
-        await settle(pilot)
-        await press(pilot, "3")
+    async with at_pane(workspace, "3") as (app, pilot):
         await until(pilot, lambda: "job 1" in title_of(app, "#trainings"))
         assert "0.2" not in text_of(app, "#loss")
         await press(pilot, "l")

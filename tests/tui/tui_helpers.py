@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable
-from contextlib import suppress
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager, suppress
 
 import numpy as np
 from textual.app import App
@@ -12,6 +12,8 @@ from textual.pilot import Pilot
 from textual.worker import WorkerCancelled
 
 from evbench.events.stream import EventStream, SensorGeometry
+from evbench.tui.app import Workbench
+from evbench.workspace import Workspace
 
 PATIENCE_S = 30.0
 
@@ -81,3 +83,15 @@ def circle(events: int = 4000, size: int = 64) -> EventStream:
         number % 7 < 3,
         SensorGeometry(size, size),
     )
+
+
+@asynccontextmanager
+async def at_pane(
+    workspace: Workspace, key: str, size: tuple[int, int] = (120, 40)
+) -> AsyncIterator[tuple[Workbench, Pilot[None]]]:
+    """The workbench without recordings, on the pane of this key."""
+    app = Workbench(workspace)
+    async with app.run_test(size=size) as pilot:
+        await settle(pilot)
+        await press(pilot, key)
+        yield app, pilot

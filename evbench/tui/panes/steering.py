@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from abc import abstractmethod
 from pathlib import Path
 
 from textual import on, work
@@ -16,13 +17,13 @@ class SteeringPane(Pane):
     """A pane with one job chosen; knows how jobs are started, cancelled and resumed."""
 
     @property
+    @abstractmethod
     def chosen_job(self) -> int | None:
         """The job that keys act on."""
-        raise NotImplementedError
 
+    @abstractmethod
     def choose_job(self, job_id: int) -> None:
         """Put this job in front: it has just been started, cancelled or resumed."""
-        raise NotImplementedError
 
     def action_new_run(self) -> None:
         self.offer_run()
