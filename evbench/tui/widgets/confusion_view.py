@@ -64,6 +64,8 @@ class ConfusionView(VerticalScroll):
         drawn = _matrix(matrix, found.classes, cell, self.app.theme) if cell >= _CELL else _list(matrix, found.classes)
         text.update(drawn)
         words.update(most_confused(matrix, found.classes, f"{per}s"))
+        # A layout under way has asked for the height of what was there before; the next one asks again.
+        self.call_after_refresh(text.refresh, layout=True)
 
 
 def _matrix(matrix: tuple[tuple[int, ...], ...], classes: tuple[str, ...], cell: int, theme: str) -> Text:
